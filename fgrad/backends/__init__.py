@@ -1,0 +1,1 @@
+"""Graph -> Program. The only room that knows cupy and llvmlite."""

@@ -1,0 +1,199 @@
+"""The one function that applies an operation, and the decorator that defines one."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from fgrad.errors import DeviceError, DtypeError, ShapeError, Where
+from fgrad.ir.dtypes import fits
+from fgrad.ir.graph import Value
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.primitive import Primitive
+from fgrad.ir.types import CPU, TensorType, Type, type_of_array
+
+_TYPES: dict[Any, Type] = {}
+_OURS: dict[CodeType, bool] = {}  # code object -> is it fgrad's
+_CONSTANTS: dict[Any, Value] = {}
+_LIMIT = 100_000
+
+
+class _Location(threading.local):
+    where: Where | None = None
+
+
+_LOCATION = _Location()
+
+
+def caller() -> Where | None:
+    """The innermost frame outside fgrad, unresolved (two pointers, no I/O); inside `located`, what it was given."""
+    if _LOCATION.where is not None:
+        return _LOCATION.where
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        ours = _OURS.get(code)
+        if ours is None:
+            name = frame.f_globals.get("__name__", "")
+            ours = _OURS[code] = name == "fgrad" or name.startswith("fgrad.")
+        if not ours:
+            return (code, frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]  # ends as None
+    return None
+
+
+@contextmanager
+def located(where: Where | None) -> Iterator[None]:
+    """Values built inside carry `where`: a rule's nodes belong to the user's line they serve."""
+    before = _LOCATION.where
+    _LOCATION.where = where or before
+    try:
+        yield
+    finally:
+        _LOCATION.where = before
+
+
+def constant(x: Any, like: Type | None = None) -> Value:
+    """`x` as a constant. A Python number takes the dtype of `like` and must fit it; 0-d constants are shared."""
+    if isinstance(x, bool | int | float | complex) and isinstance(like, TensorType):
+        if not fits(x, like.dtype):
+            raise DtypeError(
+                f"the Python number {x!r} does not fit {like.dtype.name}",
+                where=caller(),
+                fix="convert the tensor, or the number, to the type you mean",
+            )
+        a = np.asarray(x, dtype=like.dtype)
+    else:
+        a = np.asarray(x)
+    if a.ndim:
+        return Value(None, (), (), type_of_array(a), None, a)
+    key = (a.dtype, a.tobytes())
+    found = _CONSTANTS.get(key)
+    if found is None:
+        if len(_CONSTANTS) > _LIMIT:
+            _CONSTANTS.clear()
+        a.flags.writeable = False
+        found = _CONSTANTS[key] = Value(None, (), (), type_of_array(a), None, a)
+    return found
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape all broadcast to (right-aligned; equal or 1), or None."""
+    rank = max(map(len, shapes))
+    out = [1] * rank
+    for s in shapes:
+        for i, d in enumerate(s, rank - len(s)):
+            if d != 1:
+                if out[i] not in (1, d):
+                    return None
+                out[i] = d
+    return tuple(out)
+
+
+def _broadcast(prim: Primitive, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Operands of an elementwise op, repeated to one shape; 0-d constants stay."""
+    first = values[0].shape
+    if all([v.shape == first for v in values]):
+        return values
+    shape = broadcast_shapes(*[v.shape for v in values])
+    if shape is None:
+        types = ", ".join(str(v.type) for v in values)
+        raise ShapeError(
+            f"{prim.name}: shapes {types} do not broadcast",
+            where=caller(),
+            fix="reshape one operand so that every axis is equal or 1",
+        )
+    grow = FUNCTIONS["broadcast_to"]
+    return tuple(
+        [
+            v if v.shape == shape or (v.const is not None and not v.shape) else grow(v, shape=shape)
+            for v in values
+        ]
+    )
+
+
+def _same_device(prim: Primitive, types: tuple[Type, ...]) -> None:
+    """Refuses operands on different devices, 0-d CPU tensors excepted."""
+    found = {t.device: t for t in types if isinstance(t, TensorType) and (t.shape or t.device is not CPU)}
+    if len(found) > 1:
+        what = " and ".join(f"{t}" + ("@cpu" if d is CPU else "") for d, t in found.items())
+        raise DeviceError(
+            f"{prim.name}: operands on different devices, {what}",
+            where=caller(),
+            fix="move one of them with .to(device)",
+        )
+
+
+def infer(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> Type:
+    """The result type of an operation, checked; remembered."""
+    key = (prim, types, params)
+    out = _TYPES.get(key)
+    if out is None:
+        if len(types) > 1:
+            _same_device(prim, types)
+        if len(_TYPES) > _LIMIT:
+            _TYPES.clear()
+        named = dict(zip(prim.params, params, strict=True)) if params else {}
+        out = _TYPES[key] = prim.type(*types, where=caller(), **named)
+    return out
+
+
+def apply(prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Value:
+    """Records one node on Values; Python numbers take the dtype beside them."""
+    if any([x.__class__ is not Value for x in operands]):
+        like = next((x.type for x in operands if isinstance(x, Value)), None)
+        values = tuple([x if isinstance(x, Value) else constant(x, like) for x in operands])
+    else:
+        values = operands
+    if prim.elementwise and len(values) > 1:
+        values = _broadcast(prim, values)
+    out = infer(prim, tuple([v.type for v in values]), params)
+    needs = out.inexact and prim.smooth and any([v.needs for v in values])
+    return Value(prim, values, params, out, caller(), None, needs)
+
+
+def publish(prim: Primitive, signature: Callable[..., Any]) -> Callable[..., Any]:
+    """The strict function of `prim`: takes Values, Python numbers, or operands with `__fgrad_apply__`."""
+    names, defaults = prim.params, prim.defaults
+    plain = tuple([defaults[n] for n in names]) if len(defaults) == len(names) else None
+
+    @wraps(signature)
+    def function(*operands: Any, **params: Any) -> Any:
+        if not params and plain is not None:
+            given = plain
+        else:
+            unknown = params.keys() - set(names)
+            if unknown:
+                raise TypeError(f"{prim.name}() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+            given = tuple([params[n] if n in params else defaults[n] for n in names])
+        for x in operands:
+            hook = getattr(x.__class__, "__fgrad_apply__", None)
+            if hook is not None:
+                return hook(prim, operands, given)
+        return apply(prim, operands, given)
+
+    FUNCTIONS[prim.name] = function
+    return function
+
+
+def primitive(**rules: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Turns a documented signature into an operation: `@primitive(type=..., lower=..., ...)`.
+
+    Keyword-only arguments of the signature are the static parameters, in that order.
+    """
+
+    def define(signature: Callable[..., Any]) -> Callable[..., Any]:
+        code = signature.__code__
+        start = code.co_argcount
+        names = code.co_varnames[start : start + code.co_kwonlyargcount]
+        defaults = signature.__kwdefaults__ or {}
+        return publish(Primitive(signature.__name__.rstrip("_"), names, defaults, **rules), signature)
+
+    return define

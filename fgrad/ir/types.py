@@ -1,0 +1,149 @@
+"""Static types of values: interned, compared with `is`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fgrad.errors import DeviceError
+from fgrad.ir.dtypes import Dtype, dtype_of, is_inexact
+
+
+class Device:
+    """Where a buffer lives: `cpu` or `cuda:index`. Interned."""
+
+    __slots__ = ("index", "type")
+    type: str
+    index: int
+    _known: ClassVar[dict[tuple[str, int], Device]] = {}
+
+    def __new__(cls, type: str, index: int = 0) -> Device:
+        found = cls._known.get((type, index))
+        if found is None:
+            if type not in ("cpu", "cuda") or index < 0:
+                raise DeviceError(f"no device {type}:{index}", fix="use cpu, cuda or cuda:index")
+            found = cls._known[type, index] = super().__new__(cls)
+            found.type, found.index = type, index
+        return found
+
+    def __reduce__(self) -> Any:
+        return Device, (self.type, self.index)
+
+    def __str__(self) -> str:
+        return "cpu" if self.type == "cpu" else f"{self.type}:{self.index}"
+
+    __repr__ = __str__
+
+
+CPU = Device("cpu")
+
+
+class TensorType:
+    """`shape` in elements per axis, `dtype` as a NumPy dtype, `device`. Interned; text `float32[2,3]@cuda:0`."""
+
+    __slots__ = ("device", "dtype", "inexact", "shape", "size")
+    shape: tuple[int, ...]
+    dtype: Dtype
+    device: Device
+    size: int
+    inexact: bool
+    _known: ClassVar[dict[Any, TensorType]] = {}
+
+    def __new__(cls, shape: tuple[int, ...], dtype: Any, device: Device = CPU) -> TensorType:
+        found = cls._known.get((shape, dtype, device))
+        if found is None:
+            kind = dtype_of(dtype)
+            shape = tuple(map(int, shape))
+            found = cls._known.get((shape, kind, device))
+            if found is None:
+                found = super().__new__(cls)
+                found.shape, found.dtype, found.device = shape, kind, device
+                found.size, found.inexact = math.prod(shape), is_inexact(kind)
+                cls._known[shape, kind, device] = found
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def with_shape(self, shape: tuple[int, ...]) -> TensorType:
+        """The same dtype and device in another shape."""
+        return TensorType(shape, self.dtype, self.device)
+
+    def with_dtype(self, dtype: Any) -> TensorType:
+        """The same shape and device in another dtype."""
+        return TensorType(self.shape, dtype, self.device)
+
+    def __reduce__(self) -> Any:
+        return TensorType, (self.shape, self.dtype, self.device)
+
+    def __str__(self) -> str:
+        at = "" if self.device is CPU else f"@{self.device}"
+        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]{at}"
+
+    __repr__ = __str__
+
+
+class TupleType:
+    """Several results of one node; `item` reads them. Interned; text `(float32[2], int64[2])`."""
+
+    __slots__ = ("inexact", "items")
+    items: tuple[Type, ...]
+    inexact: bool
+    _known: ClassVar[dict[tuple[Any, ...], TupleType]] = {}
+
+    def __new__(cls, items: tuple[Type, ...]) -> TupleType:
+        found = cls._known.get(items)
+        if found is None:
+            found = cls._known[items] = super().__new__(cls)
+            found.items, found.inexact = items, any(t.inexact for t in items)
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes of all items."""
+        return sum(t.nbytes for t in self.items)
+
+    def __reduce__(self) -> Any:
+        return TupleType, (self.items,)
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.items))}{',' if len(self.items) == 1 else ''})"
+
+    __repr__ = __str__
+
+
+class TokenType:
+    """Orders effects: an effectful node takes one and returns one."""
+
+    __slots__ = ()
+    inexact = False
+    nbytes = 0
+
+    def __reduce__(self) -> Any:
+        return "TOKEN"
+
+    def __str__(self) -> str:
+        return "token"
+
+    __repr__ = __str__
+
+
+TOKEN = TokenType()
+Type = TensorType | TupleType | TokenType
+
+
+def type_of_array(x: Any, device: Device = CPU) -> TensorType:
+    """The type of a NumPy or CuPy array."""
+    return TensorType(x.shape, x.dtype, device)
+
+
+BOOL, INT64, FLOAT32 = np.dtype("bool"), np.dtype("int64"), np.dtype("float32")
