@@ -19,7 +19,7 @@ class Device:
     index: int
     _known: ClassVar[dict[tuple[str, int], Device]] = {}
 
-    def __new__(cls, type: str, index: int = 0) -> Device:
+    def __new__(cls, type: str, index: int = 0) -> Device:  # noqa: D102
         found = cls._known.get((type, index))
         if found is None:
             if type not in ("cpu", "cuda") or index < 0:
@@ -51,7 +51,7 @@ class TensorType:
     inexact: bool
     _known: ClassVar[dict[Any, TensorType]] = {}
 
-    def __new__(cls, shape: tuple[int, ...], dtype: Any, device: Device = CPU) -> TensorType:
+    def __new__(cls, shape: tuple[int, ...], dtype: Any, device: Device = CPU) -> TensorType:  # noqa: D102
         found = cls._known.get((shape, dtype, device))
         if found is None:
             kind = dtype_of(dtype)
@@ -100,7 +100,7 @@ class TupleType:
     inexact: bool
     _known: ClassVar[dict[tuple[Any, ...], TupleType]] = {}
 
-    def __new__(cls, items: tuple[Type, ...]) -> TupleType:
+    def __new__(cls, items: tuple[Type, ...]) -> TupleType:  # noqa: D102
         found = cls._known.get(items)
         if found is None:
             found = cls._known[items] = super().__new__(cls)
