@@ -14,12 +14,16 @@ E = Any  # a printer's value: an SSA name, a C expression, an array tile
 
 CALLS = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-    "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "cbrt", "pow", "atan2", "hypot",
+    "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma",
+    "trigamma", "cbrt", "pow", "atan2", "hypot",
 )  # fmt: skip
 
 
 class Machine(Protocol):
     """About 30 operations on one element (or a vector of them)."""
+
+    def kind(self, x: E) -> str:
+        """What numbers `x` holds: b, u, i, f or c, as dtypes.kind; a body may differ by it."""
 
     def const(self, value: float | int | bool, like: E) -> E:
         """A number of the dtype of `like`."""
@@ -37,7 +41,7 @@ class Machine(Protocol):
         """True division of floats; integers truncate towards zero (0 on division by zero)."""
 
     def rem(self, x: E, y: E) -> E:
-        """C's remainder: the sign of the dividend."""
+        """C's remainder: the sign of the dividend; an integer by zero gives 0."""
 
     def neg(self, x: E) -> E: ...
     def abs(self, x: E) -> E: ...

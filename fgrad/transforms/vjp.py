@@ -38,6 +38,8 @@ def transpose_jvp(v: Value, i: int, x: Value, ct: Tangent) -> Tangent:
     """Cotangent of operand `i` by transposing the node's own jvp rule: primals are constants there, so linear time."""
     tangent = leaf(x.type)
     forward = push_node(v, [tangent if k == i else None for k in range(len(v.operands))])
+    if forward is None:
+        return None
     stop = (v, *v.operands)
     if isinstance(v.type, TupleType):
         pairs = [(f, c) for f, c in zip(forward, ct, strict=True) if f is not None and c is not None]
@@ -57,8 +59,11 @@ def reach(order: Iterable[Value], wrt: Iterable[Value]) -> set[Value]:
 def pull(
     outputs: Sequence[Value], cts: Sequence[Tangent], wrt: Sequence[Value], stop: Sequence[Value] = ()
 ) -> list[Tangent]:
-    """Cotangents of `wrt` given those of `outputs`; None where zero. Values in `stop` are constants."""
-    order = topological(outputs, [*wrt, *stop])
+    """Cotangents of `wrt` given those of `outputs`; None where zero.
+
+    The walk does not look behind `stop`; one value of `wrt` may depend on another.
+    """
+    order = topological(outputs, stop)
     live = reach(order, wrt)
     known: dict[Value, Any] = {}
     for v, ct in zip(outputs, cts, strict=True):
