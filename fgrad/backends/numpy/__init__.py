@@ -1,0 +1,53 @@
+"""Graphs on NumPy: op by op at first sight (`interpret`), a generated program after (`compile`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fgrad.backends.numpy import calls
+from fgrad.backends.numpy.interpret import interpret
+from fgrad.backends.numpy.program import Frames
+from fgrad.backends.numpy.writer import Writer
+from fgrad.ir.graph import Graph
+from fgrad.passes.plan import Plan, Target, plan_memory
+from fgrad.settings import current
+
+__all__ = ["Program", "compile", "interpret"]
+
+PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
+
+
+class Program:
+    """`program(buffers) -> results`: immutable but for the code, which is replaced whole when better code is ready."""
+
+    def __init__(self, graph: Graph, donated: Mapping[int, int], kernels: str) -> None:
+        self.graph, self.donated, self.kernels = graph, dict(donated), kernels
+        plan = plan_memory(graph, self.donated, graph.values(), PLAIN)
+        self.frames = Frames(Writer(graph, self.donated, plan).code())
+
+    @property
+    def source(self) -> str:
+        """The generated Python."""
+        return self.frames.code.source
+
+    @property
+    def plan(self) -> Plan:
+        """Schedule and memory."""
+        return self.frames.code.plan
+
+    def __call__(self, buffers: Sequence[Any]) -> list[Any]:
+        """The outputs. buffers: contiguous arrays of the types of `graph.inputs`, in order."""
+        with np.errstate(all="ignore"):
+            return self.frames(buffers)
+
+
+def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str | None = None) -> Program:  # noqa: A001  # the name says it
+    """A program for `graph`.
+
+    donated: output index -> input index whose buffer receives that output, written after all that can fail.
+    kernels: as in Settings, whose current value is the default.
+    """
+    return Program(graph, donated or {}, kernels or current().kernels)

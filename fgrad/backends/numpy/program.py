@@ -1,0 +1,77 @@
+"""A graph as one generated Python function over a planned arena: `Code` is immutable, each call works in its own frame."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import CodeType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fgrad.passes.plan import ALIGN, Plan
+
+Run = Callable[[Any], list[Any]]
+
+
+class Code(NamedTuple):
+    """What is needed to make a runnable function: text, and what its names stand for."""
+
+    source: str
+    compiled: CodeType
+    scope: dict[str, Any]  # constants and functions, shared by all frames
+    buffers: dict[str, tuple[int, tuple[int, ...], Any]]  # name -> arena offset, shape, dtype
+    views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]]  # name -> lowering, operand names, params
+    outputs: tuple[tuple[tuple[int, ...], Any], ...]
+    plan: Plan
+
+
+def _alone() -> int:
+    """References that a program sees to an output which only its pool holds, measured in the same kind of code."""
+    scope: dict[str, Any] = {"pool": [np.empty(1)], "refs": sys.getrefcount}
+    exec("def probe(I):\n    y0 = pool[0]\n    return refs(y0)\n", scope)
+    return int(scope["probe"](None))
+
+
+ALONE = _alone()
+COUNTED = getattr(sys, "_is_gil_enabled", lambda: True)()  # reference counts mean nothing on free-threaded Python
+
+
+def aligned(nbytes: int) -> Any:
+    """`nbytes` bytes that start on a cache line."""
+    raw = np.empty(nbytes + ALIGN, np.uint8)
+    start = -raw.ctypes.data % ALIGN
+    return raw[start : start + nbytes]
+
+
+def frame(code: Code) -> Run:
+    """One runnable function with an arena and an output pool of its own; used by one call at a time."""
+    arena = aligned(code.plan.arena_bytes)
+    scope = dict(code.scope)
+    scope["arena"] = arena
+    for name, (offset, shape, dtype) in code.buffers.items():
+        scope[name] = np.ndarray(shape, dtype, arena, offset)
+    for name, (lower, operands, params) in code.views.items():
+        scope[name] = lower(np, None, *[scope[x] for x in operands], **params)
+    scope["pool"] = [np.empty(shape, dtype) for shape, dtype in code.outputs]
+    exec(code.compiled, scope)
+    run: Run = scope["program"]
+    return run
+
+
+class Frames:
+    """The free frames of one Code: a call takes one and gives it back, so threads and recursion never share."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        self.free: list[Run] = []
+
+    def __call__(self, buffers: Sequence[Any]) -> list[Any]:
+        """Runs on any free frame; one that fails is dropped."""
+        try:
+            run = self.free.pop()
+        except IndexError:
+            run = frame(self.code)
+        out = run(buffers)
+        self.free.append(run)
+        return out
