@@ -2,3 +2,8 @@
 
 Imports only `errors`. Inside: dtypes < types < primitive < graph < apply < everything else.
 """
+
+from fgrad.ir import text as _text  # enters Graph.__str__
+
+__all__: list[str] = []
+del _text

@@ -62,7 +62,8 @@ def is_inexact(dtype: Dtype) -> bool:
 
 def real_of(dtype: Dtype) -> Dtype:
     """The float type of a complex one's parts; other types are returned as they are."""
-    return {"complex64": np.dtype("float32"), "complex128": np.dtype("float64")}.get(dtype.name, dtype)
+    parts: dict[str, Dtype] = {"complex64": np.dtype("float32"), "complex128": np.dtype("float64")}
+    return parts.get(dtype.name, dtype)
 
 
 def fits(value: float | complex, dtype: Dtype) -> bool:

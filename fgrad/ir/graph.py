@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import numpy as np
@@ -14,6 +14,7 @@ from fgrad.ir.primitive import Primitive
 from fgrad.ir.types import TensorType, Type
 
 T = TypeVar("T")
+FORMATTERS: dict[str, Callable[[Graph], str]] = {}  # "text" is entered by ir.text, which imports this module
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
@@ -106,6 +107,9 @@ class Graph:
             object.__setattr__(self, "_order", topological(self.outputs, self.inputs))
         return list(self._order or ())
 
+    def __str__(self) -> str:
+        return FORMATTERS["text"](self)
+
     @property
     def input_types(self) -> tuple[Type, ...]:
         """Types of the inputs."""
@@ -115,6 +119,21 @@ class Graph:
     def output_types(self) -> tuple[Type, ...]:
         """Types of the outputs."""
         return tuple(v.type for v in self.outputs)
+
+
+def numbering(graph: Graph) -> dict[Value, int]:
+    """Every value's number in printed forms: inputs, then constants with axes and computed values as they are needed."""
+    numbers: dict[Value, int] = {}
+    for v in graph.inputs:
+        numbers.setdefault(v, len(numbers))
+    for v in graph.values():
+        for x in (*v.operands, v):
+            if x.prim is not None or (x.const is not None and x.shape):
+                numbers.setdefault(x, len(numbers))
+    for x in graph.outputs:
+        if x.const is not None and x.shape:
+            numbers.setdefault(x, len(numbers))
+    return numbers
 
 
 def free_leaves(outputs: Sequence[Value]) -> list[Value]:
