@@ -1,0 +1,54 @@
+"""Primitives that move nothing: reading one of several results, identities that mean something to a transform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fgrad.errors import DtypeError, RangeError, Where
+from fgrad.ir.apply import primitive
+from fgrad.ir.types import TupleType, Type
+from fgrad.primitives.checks import store
+
+
+def _item_type(t: Type, *, index: int, where: Where | None) -> Type:
+    if not isinstance(t, TupleType):
+        raise DtypeError(f"item: {t} is not a tuple", where=where, fix="use the value itself")
+    if not 0 <= index < len(t.items):
+        raise RangeError(
+            f"item: no result {index} in {t}", where=where, fix=f"use an index from 0 to {len(t.items) - 1}"
+        )
+    return t.items[index]
+
+
+@primitive(
+    type=_item_type,
+    lower=lambda xp, out, t, *, index: t[index] if out is None else store(xp, out, t[index]),
+    batch=lambda n, batched, t, *, index: item(t, index=index),
+    view_of=0,
+)
+def item(t: Any, *, index: int) -> Any:
+    """Result `index` of an operation that has several. Derivatives: the transforms know this one."""
+
+
+@primitive(
+    type=lambda x, *, depth, where: x,
+    lower=lambda xp, out, x, *, depth: store(xp, out, x),
+    transpose={0: lambda ct, x, *, depth: ct},
+    batch=lambda n, batched, x, *, depth: mark(x, depth=depth),
+    scalar=lambda m, x, *, depth: x,
+    view_of=0,
+)
+def mark(x: Any, *, depth: int = 0) -> Any:
+    """`x` itself, as a value of its own: what a derivative is taken with respect to at nesting `depth`."""
+
+
+@primitive(
+    type=lambda x, *, where: x,
+    lower=lambda xp, out, x: store(xp, out, x),
+    batch=lambda n, batched, x: stop_gradient(x),
+    scalar=lambda m, x: x,
+    view_of=0,
+    smooth=False,
+)
+def stop_gradient(x: Any) -> Any:
+    """`x` itself, a constant to every derivative."""
