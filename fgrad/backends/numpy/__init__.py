@@ -12,6 +12,7 @@ from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.program import Frames
 from fgrad.backends.numpy.writer import Writer
 from fgrad.ir.graph import Graph
+from fgrad.passes.pipeline import NUMPY, run
 from fgrad.passes.plan import Plan, Target, plan_memory
 from fgrad.settings import current
 
@@ -24,9 +25,10 @@ class Program:
     """`program(buffers) -> results`: immutable but for the code, which is replaced whole when better code is ready."""
 
     def __init__(self, graph: Graph, donated: Mapping[int, int], kernels: str) -> None:
-        self.graph, self.donated, self.kernels = graph, dict(donated), kernels
-        plan = plan_memory(graph, self.donated, graph.values(), PLAIN)
-        self.frames = Frames(Writer(graph, self.donated, plan).code())
+        self.donated, self.kernels = dict(donated), kernels
+        self.graph = run(graph, NUMPY)
+        plan = plan_memory(self.graph, self.donated, self.graph.values(), PLAIN)
+        self.frames = Frames(Writer(self.graph, self.donated, plan).code())
 
     @property
     def source(self) -> str:

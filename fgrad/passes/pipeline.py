@@ -1,0 +1,30 @@
+"""The order of passes, in sight; whoever observes sees the graph before and after each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fgrad.errors import IRError
+from fgrad.ir.graph import Graph
+from fgrad.passes.drop import drop_dead
+from fgrad.passes.fold import fold_constants
+from fgrad.passes.regions import Pass
+from fgrad.passes.share import share
+from fgrad.passes.simplify import simplify_final
+
+Observer = Callable[[str, Graph, Graph], None]
+NUMPY: tuple[Pass, ...] = (simplify_final, fold_constants, share, simplify_final, share, drop_dead)
+
+
+def run(graph: Graph, passes: tuple[Pass, ...] = NUMPY, observe: Observer | None = None) -> Graph:
+    """`graph` after all passes. observe: called with the name of each pass, the graph before and after it.
+
+    Raises IRError if a pass changes the types of the outputs or the inputs.
+    """
+    for step in passes:
+        before, graph = graph, step(graph)
+        if graph.output_types != before.output_types or graph.inputs != before.inputs:
+            raise IRError(f"the pass {step.__name__} changed the type of the program", fix="report this: it is a bug")
+        if observe is not None:
+            observe(step.__name__, before, graph)
+    return graph
