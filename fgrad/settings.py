@@ -18,11 +18,12 @@ class Settings:
 
     kernels: "auto" (tiled NumPy first, native code swapped in when it is ready), "plain" (one library call a node),
     "tiled" (fused groups in NumPy only) or "native" (compiled before the first run).
-    num_threads: threads of the native pool.
+    num_threads: threads of the native pool.  default_dtype: what Python floats become.
     """
 
     kernels: str = "auto"
     num_threads: int = 2
+    default_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuse unknown choices."""

@@ -9,13 +9,15 @@ from fgrad.ir.graph import Value, topological
 from fgrad.transforms.jvp import rule_missing
 
 
-def batch(outputs: Sequence[Value], batched: Mapping[Value, Value], n: int) -> list[tuple[Value, bool]]:
+def batch(
+    outputs: Sequence[Value], batched: Mapping[Value, Value], n: int, stop: Sequence[Value] = ()
+) -> list[tuple[Value, bool]]:
     """Each output with the values of `batched` replaced by versions that have a leading axis of length `n`.
 
-    Returns (value, does it have the batch axis).
+    Returns (value, does it have the batch axis). The walk does not look behind `stop`.
     """
     new: dict[Value, Value] = dict(batched)
-    for v in topological(outputs, batched):
+    for v in topological(outputs, [*batched, *stop]):
         which = tuple([x in new for x in v.operands])
         if any(which):
             assert v.prim is not None

@@ -1,0 +1,61 @@
+"""Numbers and arrays from outside as cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.cell import Cell, concrete
+from fgrad.errors import DtypeError, TraceError
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import KINDS
+from fgrad.ir.types import TensorType
+from fgrad.settings import current
+
+FACES: dict[str, type[Cell]] = {}  # "array": the class that raw NumPy becomes; filled by the rooms above
+
+
+def host_array(x: Any, dtype: Any = None) -> Any:
+    """`x` (Python numbers in nested sequences, or an array) as a new C-ordered NumPy array.
+
+    Python floats take the default float type, complex its complex twin, ints int64; arrays keep their dtype.
+    """
+    if isinstance(x, np.ndarray | np.generic):
+        a = np.array(x, dtype=dtype, order="C", copy=True)
+    else:
+        a = np.array(x, order="C")
+        if dtype is not None:
+            a = a.astype(dtype)
+        elif a.dtype == np.float64 and not _holds_float64(x):
+            a = a.astype(current().default_dtype)
+        elif a.dtype == np.complex128 and not _holds_float64(x):
+            a = a.astype("complex128" if current().default_dtype == "float64" else "complex64")
+    if a.dtype.name not in KINDS:
+        raise DtypeError(
+            f"an array of dtype {a.dtype} (from {type(x).__name__}) has no counterpart",
+            where=caller(),
+            fix="give numbers of one shape, or convert with numpy first",
+        )
+    return a
+
+
+def _holds_float64(x: Any) -> bool:
+    """True if a sequence holds NumPy float64 data, whose dtype is kept."""
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+    return isinstance(x, np.ndarray | np.generic)
+
+
+def as_cell(x: Any, cls: type[Cell] | None = None) -> Any:
+    """`x` as a cell: one already, or a copy of the data as an array of the functional face (or of `cls`)."""
+    if isinstance(x, Cell):
+        return x
+    if hasattr(x, "__array__") or isinstance(x, bool | int | float | complex | np.generic | list | tuple):
+        a = host_array(x if not hasattr(x, "__array__") else np.asarray(x))
+        return concrete(cls or FACES["array"], a, TensorType(a.shape, a.dtype))
+    raise TraceError(
+        f"a tensor, an array or a number was expected, found {type(x).__name__}",
+        where=caller(),
+        fix="pass it through static_argnums, or close over it",
+    )

@@ -1,0 +1,182 @@
+"""Tape -> graph -> program -> buffers: the one file that knows the whole line."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import Any
+
+from fgrad.backends import compile_graph, interpret
+from fgrad.eager import explain
+from fgrad.eager.history import Plan, Segment, plan_history
+from fgrad.eager.tape import THREAD, Tape
+from fgrad.errors import GradError, TraceError
+from fgrad.ir.apply import caller
+from fgrad.ir.graph import Graph, Value, free_leaves, topological
+
+FREED = object()  # history of a tensor whose graph backward() has consumed
+
+
+class Entry:
+    """What is known of one structure: how often seen, its program, what a later backward will need."""
+
+    __slots__ = ("donated", "graph", "places", "plan", "program", "seen", "slots", "values")
+
+    def __init__(self, tape: Tape, values: tuple[Value, ...], donated: tuple[tuple[int, Value], ...]) -> None:
+        self.values = frozenset(values)
+        self.plan: Plan | None = plan_history(tape, values)
+        outputs = tuple(dict.fromkeys([*values, *(self.plan.computed if self.plan else ())]))
+        inputs = leaves_before(outputs, tape)
+        self.slots: list[Any] = [v if v in tape.bound else v.params[0] for v in inputs]
+        into = {v: slot for slot, v in donated}
+        where = {s: i for i, s in enumerate(self.slots) if not isinstance(s, Value)}
+        self.donated = {i: where[into[v]] for i, v in enumerate(outputs) if v in into and into[v] in where}
+        self.graph = Graph(inputs, outputs)
+        self.places = {v: i for i, v in enumerate(outputs)}
+        self.seen = 0
+        self.program: Any = None
+
+    def buffers(self, tape: Tape) -> list[Any]:
+        """The arrays this structure reads from `tape`."""
+        inputs, bound = tape.inputs, tape.bound
+        if not bound:
+            return [inputs[s] for s in self.slots]
+        return [bound[s] if isinstance(s, Value) else inputs[s] for s in self.slots]
+
+    def run(self, tape: Tape) -> list[Any]:
+        """The outputs' buffers: op by op at first sight, a compiled program from the second on."""
+        buffers = self.buffers(tape)
+        if tape.stale:
+            check_stale(tape, self.graph.inputs)
+        self.seen += 1
+        if self.seen == 1:
+            return interpret(self.graph, buffers, self.donated)
+        if self.program is None:
+            self.program = compile_graph(self.graph, self.donated)
+        result: list[Any] = self.program(buffers)
+        return result
+
+
+def leaves_before(outputs: Sequence[Value], tape: Tape) -> tuple[Value, ...]:
+    """Inputs and bound values that `outputs` read."""
+    if not tape.bound:
+        return tuple(free_leaves(outputs))
+    bound = tape.bound
+    found: dict[Value, None] = dict.fromkeys(v for v in outputs if v in bound or (v.prim is None and v.const is None))
+    for v in topological(outputs, bound):
+        for x in v.operands:
+            if x in bound or (x.prim is None and x.const is None):
+                found[x] = None
+    return tuple(found)
+
+
+def check_stale(tape: Tape, inputs: Sequence[Value]) -> None:
+    """PyTorch's error if a tensor that a computation needs was changed in place since."""
+    for v in inputs:
+        if v in tape.stale and v not in tape.bound:
+            cell, version = tape.stale[v]
+            raise GradError(
+                f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"a {v.type} is at version {cell._version}; expected version {version}",
+                where=caller(),
+                fix="clone() it before writing, or call backward() before the write",
+            )
+
+
+def flush(tape: Tape) -> None:
+    """Computes every living tensor of `tape`; after an error nothing has changed and the tape can be read again."""
+    if tape.tracing:
+        raise tracing_error(tape, None)
+    with tape.lock:
+        if tape.closed:
+            return
+        if tape.refs or tape.inputs:
+            found = dict.fromkeys([r() for r in tape.refs])
+            live = [t for t in found if t is not None and t._data is None and t._tape is tape]
+            if live:
+                try:
+                    compute(tape, live)
+                except MemoryError:
+                    gc.collect()
+                    compute(tape, live)
+        tape.closed = True
+        if THREAD.tape is tape:
+            THREAD.tape = tape.next()
+
+
+def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
+    """The entry for these living values: exact, a superset's, or new (a miss, explained)."""
+    donated = tuple([(slot, t._value) for t, slot in tape.rebound.items()]) if tape.rebound else ()
+    rest = (donated, tape.consumed, tuple(tape.bound) if tape.bound else ())
+    key = (values, rest)
+    programs = tape.interned.programs
+    entry: Entry | None = programs.get(key)
+    if entry is not None:
+        return entry
+    near = tape.interned.near.setdefault(rest, [])
+    wanted = set(values)
+    entry = next((e for e in reversed(near[-8:]) if wanted <= e.values), None) if not tape.bound else None
+    if entry is None:
+        entry = Entry(tape, values, donated)
+        near.append(entry)
+        explain.structure(entry.graph, caller())
+    programs[key] = entry
+    return entry
+
+
+def compute(tape: Tape, live: Sequence[Any]) -> None:
+    """Runs the program of `live` and binds the buffers; on failure nothing has changed."""
+    entry = lookup(tape, tuple([t._value for t in live]))
+    arrays = entry.run(tape)
+    plan, places = entry.plan, entry.places
+    segment = Segment(tape, plan, arrays, places) if plan is not None else None
+    taken: set[int] = set()
+    for t in live:
+        v = t._value
+        i = places[v]
+        a = arrays[i]
+        if i in taken:  # two tensors with one value need two buffers
+            a = a.copy()
+        taken.add(i)
+        t._data = a
+        if segment is not None and v in segment.plan.outputs:
+            t.extra.history = (segment, v)
+        elif tape.consumed and v.needs and v.prim is not None and v not in tape.cells:
+            t.extra.history = FREED
+
+
+def force(t: Any) -> Any:
+    """The buffer of cell `t` (not a view)."""
+    tape = t._tape
+    if t._data is not None:
+        return t._data
+    if tape.tracing:
+        raise tracing_error(tape, t)
+    if tape is THREAD.tape:
+        flush(tape)
+    else:  # another thread's: compute this one only, leave its tape as it is
+        with tape.lock:
+            if t._data is None:
+                graph = Graph(leaves_before((t._value,), tape), (t._value,))
+                buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in graph.inputs]
+                (t._data,) = interpret(graph, buffers, {})
+    return t._data
+
+
+def tracing_error(tape: Tape, t: Any) -> TraceError:
+    """A number was asked for inside a function being recorded, or a tensor of it is used after its end."""
+    origin = t._value.where if t is not None else None
+    if tape.closed:
+        return TraceError(
+            f"a {t._value.type} leaked from the recording of {tape.tracing}: it was never computed there",
+            where=origin,
+            fix="return it from the function instead of storing it outside",
+        )
+    what = f"a {t._value.type}" if t is not None else "a tensor"
+    made = "" if origin is None else "; it was made at the line below"
+    return TraceError(
+        f"the number in {what} was asked for while {tape.tracing} is being recorded{made}",
+        where=origin or caller(),
+        fix="use where, lax.cond or lax.while_loop for a choice that depends on values, mark the argument static, "
+        "or take this step outside",
+    )

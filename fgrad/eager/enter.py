@@ -1,0 +1,162 @@
+"""Cells onto the tape: buffers become inputs, views are derived again, earlier stretches are inlined."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager import engine
+from fgrad.eager.cell import Cell
+from fgrad.eager.history import Segment
+from fgrad.eager.tape import Tape
+from fgrad.ir.apply import apply
+from fgrad.ir.graph import Value
+from fgrad.ir.primitive import REGISTRY, Primitive
+from fgrad.ir.types import CPU
+from fgrad.primitives import structure
+from fgrad.transforms.inline import substitute
+
+STOP = REGISTRY[structure.stop_gradient.__name__]
+_ALONE = 3  # references to a buffer nobody outside holds: the cell's, ours, getrefcount's
+
+
+def enter(tape: Tape, x: Cell) -> Value:
+    """The value of `x` on `tape`."""
+    if x._tape is tape:
+        return x._value
+    extra = x._extra
+    if tape.tracing:
+        return enter_tracing(tape, x)
+    if extra is not None:
+        if extra.base is not None:
+            v = enter_view(tape, x)
+        elif extra.history is not None and extra.history is not engine.FREED and not extra.history[0].freed:
+            segment, old = extra.history
+            v = adopt(tape, segment).get(old) or enter_buffer(tape, x)
+        else:
+            v = enter_buffer(tape, x)
+    else:
+        v = enter_buffer(tape, x)
+    x._tape, x._value = tape, v
+    return v
+
+
+def enter_buffer(tape: Tape, x: Cell) -> Value:
+    """An input that holds the buffer of `x`; one that outsiders may write to is copied."""
+    data = x._data if x._data is not None else engine.force(x)
+    extra = x._extra
+    if extra is not None and extra.exposed:
+        if sys.getrefcount(data) > _ALONE or data.base is not None:
+            data = data.copy()
+        else:
+            extra.exposed = False
+    v = tape.input(x._value.type, data, x._value.needs)
+    tape.cells[v] = x
+    return v
+
+
+def enter_tracing(tape: Tape, x: Cell) -> Value:
+    """Inside a recorded function, a tensor from outside is an input read at each call, never a constant."""
+    written = tape.writes.get(x)
+    if written is not None:
+        return written
+    extra = x._extra
+    if extra is not None and extra.base is not None:
+        return follow(tape, enter(tape, extra.base), extra.path)
+    if x._data is None and x._tape is not None and x._tape.tracing and x._tape.closed:
+        raise engine.tracing_error(x._tape, x)
+    return tape.capture(x)
+
+
+def enter_view(tape: Tape, x: Cell) -> Value:
+    """A view derives from its base; a part of a plain buffer is read there and becomes an input of its own.
+
+    So `data[i:i + 64]` in a loop records one structure, whatever `i` is.
+    """
+    extra = x.extra
+    base = extra.base
+    if base._tape is not tape and base._data is not None and not base._value.needs and base._device is CPU:
+        settled = base._extra is None or base._extra.history in (None, engine.FREED)
+        if settled and any(prim.name not in ("reshape", "stop_gradient") for prim, *_ in extra.path):
+            data = np.array(read_path(base._data, extra.path), order="C", copy=True)
+            v = tape.input(x._value.type, data)
+            tape.cells[v] = x
+            return v
+    return follow(tape, enter(tape, base), extra.path)
+
+
+def follow(tape: Tape, v: Value, path: tuple[Any, ...]) -> Value:
+    """The value of a view, given its base's."""
+    for prim, params, _ in path:
+        v = intern(tape, prim, (v,), params)
+    return v
+
+
+def read_path(array: Any, path: tuple[Any, ...]) -> Any:
+    """The part of a buffer that a view shows, without a copy."""
+    for prim, params, _ in path:
+        array = prim.lower(np, None, array, **dict(zip(prim.params, params, strict=True)))
+    return array
+
+
+def intern(tape: Tape, prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Value:
+    """The value of an operation: the one recorded before, or a new one (types are checked here, once a structure)."""
+    key = (prim, *operands, *params) if params else (prim, *operands)
+    v: Value | None = tape.memo.get(key)
+    return miss(tape, key, prim, operands, params) if v is None else v
+
+
+def miss(tape: Tape, key: Any, prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Value:
+    """Records an operation not seen before."""
+    if tape.memo is tape.interned.frozen:
+        operands = tuple([freeze(tape, x) for x in operands])
+    v = tape.memo[key] = apply(prim, operands, params)
+    return v
+
+
+def freeze(tape: Tape, x: Any) -> Any:
+    """`x` cut off from derivatives, under no_grad."""
+    if isinstance(x, Value) and x.needs:
+        key = ("stop", x)
+        found = tape.memo.get(key)
+        if found is None:
+            found = tape.memo[key] = apply(STOP, (x,))
+        return found
+    return x
+
+
+def adopt(tape: Tape, segment: Segment) -> dict[Value, Value]:
+    """The segment's values on `tape`, recorded again (one look-up when known), with its kept buffers bound."""
+    found: dict[Value, Value] | None = tape.adopted.get(segment)
+    if found is not None:
+        return found
+    plan = segment.plan
+    given = {v: enter_leaf(tape, segment, v) for v in [*plan.leaves, *segment.cells]}
+    key = (plan, tuple(given.values()))
+    new: dict[Value, Value] | None = tape.interned.joints.get(key)
+    if new is None:
+        wanted = list(dict.fromkeys([*plan.nodes, *segment.functions, *segment.hooked]))
+        new = {**given, **dict(zip(wanted, substitute(wanted, given), strict=True))}
+        tape.interned.joints[key] = new
+    tape.adopted[segment] = new
+    for v, buffer in segment.buffers.items():
+        tape.bound[new[v]] = buffer
+    tape.functions.update({new[v]: c for v, c in segment.functions.items()})
+    tape.hooked.update({new[v]: c for v, c in segment.hooked.items()})
+    return new
+
+
+def enter_leaf(tape: Tape, segment: Segment, v: Value) -> Value:
+    """A leaf or variable of an earlier stretch on this tape; one that was written since has lost its number."""
+    known = segment.cells.get(v)
+    if known is None:
+        return tape.input(v.type, segment.leaves[v], v.needs)
+    cell, version = known
+    if cell._version == version:
+        return enter(tape, cell)
+    old = tape.input(v.type, None, v.needs)
+    tape.cells[old] = cell
+    tape.stale[old] = (cell, version)
+    return old

@@ -1,0 +1,289 @@
+"""jit: a function recorded once per structure and types of its arguments, then one program."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+
+from fgrad import tree
+from fgrad.backends import compile_graph
+from fgrad.eager import explain
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.convert import FACES, as_cell, host_array
+from fgrad.eager.enter import enter
+from fgrad.eager.record import wrap
+from fgrad.eager.tape import THREAD, Tape, tensor_type
+from fgrad.eager.trace import Recorded, inline_recorded, random_buffers, record_function
+from fgrad.eager.views import buffer_of, store
+from fgrad.errors import ArgumentError
+from fgrad.ir.apply import caller
+from fgrad.ir.graph import Graph
+from fgrad.ir.types import TensorType
+
+
+class Specialisation:
+    """One recording of a jitted function: how to recognise its arguments, its graph, its program."""
+
+    __slots__ = ("build_out", "classes", "donated", "flatten", "kinds", "outs", "program", "recorded", "simple", "static")
+
+    def __init__(self, static: Any, spec: Any, classes: tuple[Any, ...], kinds: tuple[TensorType, ...]) -> None:
+        self.static, self.flatten = static, tree.flattener(spec)
+        self.classes, self.kinds = classes, kinds
+        self.program: Any = None
+        self.donated: tuple[int, ...] = ()
+
+    def finish(self, recorded: Recorded) -> None:
+        """Takes in what recording gave."""
+        self.recorded = recorded
+        self.build_out = tree.unflattener(recorded.out_spec)
+        face = next((c for c in self.classes if c is not None), FACES["array"])
+        default = getattr(face, "_result", face)
+        self.outs = [(c or default, tensor_type(v)) for c, v in zip(recorded.classes, recorded.graph.outputs, strict=False)]
+        self.simple = not recorded.captured and not recorded.generators and not recorded.written
+
+    def matches(self, leaves: Sequence[Any]) -> bool:
+        """True if the leaves have the classes and types recorded."""
+        for t, c, k in zip(leaves, self.classes, self.kinds, strict=True):
+            if t.__class__ is c:
+                if t._value.type is not k:
+                    return False
+            elif c is not None or isinstance(t, Cell) or host_type(t) is not k:
+                return False
+        return True
+
+
+def host_type(x: Any) -> TensorType:
+    """The type a NumPy array or a Python number has as an argument."""
+    if isinstance(x, np.ndarray):
+        return TensorType(x.shape, x.dtype)
+    return as_cell(x)._type  # type: ignore[no-any-return]
+
+
+class Jitted:
+    """The function `jit` returns; `cache_size()` counts its recordings, `lower(*args)` gives the graph."""
+
+    def __init__(self, f: Callable[..., Any], static_argnums: Sequence[int], static_argnames: Sequence[str],
+                 donate_argnums: Sequence[int]) -> None:  # fmt: skip
+        update_wrapper(self, f)
+        self._function = f
+        self._nums, self._names, self._donate = tuple(static_argnums), tuple(static_argnames), tuple(donate_argnums)
+        self._known: list[Specialisation] = []
+        self._name = getattr(f, "__name__", type(f).__name__)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method, it is bound like the function it wraps."""
+        return self if instance is None else Bound(self, instance)
+
+    def cache_size(self) -> int:
+        """Number of recordings made so far."""
+        return len(self._known)
+
+    def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """(static part, dynamic tree) of a call."""
+        n = len(args)
+        nums = {i % n if -n <= i < 0 else i for i in self._nums}
+        static = (tuple((i, args[i]) for i in sorted(nums) if i < n),
+                  tuple((k, kwargs[k]) for k in sorted(kwargs) if k in self._names))  # fmt: skip
+        try:
+            hash(static)
+        except TypeError as e:
+            raise ArgumentError(
+                f"a static argument of {self._name} is not hashable: {e}", where=caller(),
+                fix="make it a tuple, a number or a frozen object, or leave it out of static_argnums",
+            ) from e  # fmt: skip
+        dynamic = tuple(a for i, a in enumerate(args) if i not in nums)
+        return static, (dynamic, {k: v for k, v in kwargs.items() if k not in self._names})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the program for these types, recording it first if there is none."""
+        static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
+        for s in self._known:
+            if s.static == static:
+                leaves = s.flatten(dynamic)
+                if leaves is not None and len(leaves) == len(s.kinds) and s.matches(leaves):
+                    return call(s, leaves)
+        s, leaves = self._record(static, dynamic)
+        return call(s, leaves)
+
+    def _record(self, static: Any, dynamic: Any) -> tuple[Specialisation, Sequence[Any]]:
+        leaves, spec = tree.flatten(dynamic)
+        classes = tuple([x.__class__ if isinstance(x, Cell) else None for x in leaves])
+        kinds = tuple([x._type if isinstance(x, Cell) else host_type(x) for x in leaves])
+        s = Specialisation(static, spec, classes, kinds)
+        build = tree.unflattener(spec)
+        nums, names = static or ((), ())
+
+        def rebuild(cells: list[Any]) -> tuple[Any, Any]:
+            dyn, kw = build(cells)
+            rest = list(dyn)
+            for i, value in nums:
+                rest.insert(i, value)
+            return rest, {**kw, **dict(names)}
+
+        given = [
+            (c or FACES["array"], k, isinstance(x, Cell) and x._value.needs)
+            for x, c, k in zip(leaves, classes, kinds, strict=True)
+        ]
+        s.finish(record_function(self._function, self._name, given, rebuild))
+        s.donated = self._donated_leaves(dynamic)
+        self._known.insert(0, s)
+        if len(self._known) > 1:
+            explain.miss("jit", f"{self._name} recorded again for {describe(static, kinds)}", caller())
+        return s, leaves
+
+    def _donated_leaves(self, dynamic: Any) -> tuple[int, ...]:
+        found: list[int] = []
+        at = 0
+        for i, a in enumerate(dynamic[0]):
+            n = len(tree.leaves(a))
+            found += range(at, at + n) if i in self._donate else ()
+            at += n
+        return tuple(found)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph recorded for these arguments."""
+        static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
+        for s in self._known:
+            leaves = s.flatten(dynamic) if s.static == static else None
+            if leaves is not None and len(leaves) == len(s.kinds) and s.matches(leaves):
+                return s.recorded.graph
+        return self._record(static, dynamic)[0].recorded.graph
+
+
+class Bound:
+    """A jitted method of one object; the object is a static argument by identity."""
+
+    def __init__(self, jitted: Jitted, instance: Any) -> None:
+        self._jitted, self._instance = jitted, instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the method."""
+        return self._jitted(self._instance, *args, **kwargs)
+
+
+def describe(static: Any, kinds: Iterable[TensorType]) -> str:
+    """A signature in words."""
+    text = ", ".join(map(str, kinds))
+    return f"({text})" + (f" with static {static}" if static else "")
+
+
+def call(s: Specialisation, leaves: Sequence[Any]) -> Any:
+    """Runs the program if every leaf is computed and wants no gradient; otherwise inlines the graph."""
+    tape = THREAD.tape
+    if tape.tracing or not s.simple or s.donated:
+        return call_general(s, leaves)
+    arrays = []
+    grad = THREAD.grad
+    for t, c in zip(leaves, s.classes, strict=True):
+        if c is None:
+            arrays.append(t if t.__class__ is np.ndarray and t.flags.c_contiguous else host_array(t))
+            continue
+        data = t._data
+        if data is None or (grad and t._value.needs):
+            return call_general(s, leaves)
+        arrays.append(data)
+    program = s.program
+    if program is None:
+        program = s.program = compile_graph(s.recorded.graph)
+    found = program(arrays)
+    return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=True)])
+
+
+def wants_grad(s: Specialisation, cells: Sequence[Any]) -> bool:
+    """True if a derivative may flow into the call."""
+    return THREAD.grad and (any(t._value.needs for t in cells) or any(t._value.needs for t in s.recorded.captured))
+
+
+def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
+    """The call with captured tensors, hidden state, donation, pending or differentiable arguments."""
+    tape = THREAD.tape
+    cells = [as_cell(t) for t in leaves]
+    recorded = s.recorded
+    everything = [*cells, *recorded.captured]
+    pending = any(t._data is None and (t._extra is None or t._extra.base is None) for t in everything)
+    if tape.tracing or wants_grad(s, cells) or (pending and not s.donated):
+        values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
+        for t, v in zip(recorded.written, values[recorded.n_out :], strict=True):
+            store(tape, t, v)
+        return s.build_out([wrap(c, tape, v) for (c, _), v in zip(s.outs, values, strict=False)])
+    arrays = [np.ascontiguousarray(buffer_of(t)) if buffer_of(t).ndim else buffer_of(t) for t in everything]
+    if s.program is None:
+        s.program = compile_graph(recorded.graph, donation(s))
+    found = s.program([*arrays, *random_buffers(recorded)])
+    for i in s.donated:
+        cells[i]._data, cells[i]._tape = None, DONATED
+    for t, a in zip(recorded.written, found[recorded.n_out :], strict=True):
+        commit(t, a)
+    return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=False)])
+
+
+def donation(s: Specialisation) -> dict[int, int]:
+    """Output -> donated input of the same type, each used once."""
+    spare = list(s.donated)
+    out: dict[int, int] = {}
+    for i, v in enumerate(s.recorded.graph.outputs[: s.recorded.n_out]):
+        match = next((k for k in spare if s.kinds[k] is v.type), None)
+        if match is not None and v.prim is not None:
+            spare.remove(match)
+            out[i] = match
+    return out
+
+
+def _donated_tape() -> Tape:
+    tape = Tape(THREAD.tape.interned, tracing="a call that donated it")
+    tape.closed = True
+    return tape
+
+
+DONATED = _donated_tape()
+
+
+def commit(t: Any, a: Any) -> None:
+    """A captured tensor takes the value a finished program wrote for it."""
+    tape = THREAD.tape
+    store(tape, t, enter(tape, concrete(type(t)._result, a, t._type)))
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Any:
+    """Compiles `f`: recorded once for each tree structure, types and static arguments, then run as one program.
+
+    static_argnums, static_argnames: arguments that are part of the program (hashable); a name stands for its position
+    as well.  donate_argnums: arguments whose buffers results may overwrite; they cannot be read afterwards.
+    Tensors that `f` closes over are read at each call, never frozen.  Raises TraceError if `f` asks for a number.
+
+    >>> import fgrad
+    >>> import fgrad.numpy as jnp
+    >>> fgrad.jit(lambda x: jnp.sum(x * x))(jnp.arange(4.0))
+    Array(14., dtype=float32)
+    """
+    if f is None:
+        return lambda g: jit(g, static_argnums=static_argnums, static_argnames=static_argnames,
+                             donate_argnums=donate_argnums)  # fmt: skip
+    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    donate = (donate_argnums,) if isinstance(donate_argnums, int) else tuple(donate_argnums)
+    nums, names = match_names(f, nums, names)
+    return Jitted(f, nums, names, donate)
+
+
+def match_names(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[Any, Any]:
+    """Static arguments by position and by name, each completed by the other."""
+    if not nums and not names:
+        return nums, names
+    try:
+        params = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        return nums, names
+    both_nums = tuple(dict.fromkeys([*nums, *(params.index(n) for n in names if n in params)]))
+    both_names = tuple(dict.fromkeys([*names, *(params[i] for i in nums if -len(params) <= i < len(params))]))
+    return both_nums, both_names

@@ -1,0 +1,165 @@
+"""The hot path: an operation on cells becomes a value on the tape, and a pending cell."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from fgrad.eager import engine, explain
+from fgrad.eager import tape as tapes
+from fgrad.eager.cell import Cell
+from fgrad.eager.enter import STOP, enter, intern, miss
+from fgrad.eager.tape import THREAD, Tape, tensor_type
+from fgrad.ir.apply import caller, constant
+from fgrad.ir.graph import Value
+from fgrad.ir.primitive import REGISTRY, Primitive
+from fgrad.ir.types import TensorType
+
+_new = object.__new__
+ITEM = REGISTRY["item"]
+_SITE = ("short", "tape", "changes")
+
+
+def wrap(cls: type[Any], tape: Tape, v: Value) -> Any:
+    """A pending cell of class `cls` for a value on `tape`."""
+    t = _new(cls)
+    t._tape, t._value, t._data, t._extra = tape, v, None, None
+    refs = tape.refs
+    refs.append(ref(t))
+    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
+        overflow(tape, t)
+    return t
+
+
+def overflow(tape: Tape, newest: Any) -> None:
+    """Past a limit, cut at the line where the last overflow was cut: a loop is always cut in the same phase."""
+    if tape.tracing or tape is not THREAD.tape:
+        return
+    here, kept = caller(), tape.interned
+    if kept.cut is None or len(tape.refs) > 2 * tapes.LIMIT or tape.held > 2 * tapes.BYTES:
+        kept.cut = here
+    if here == kept.cut:
+        engine.flush(tape)
+    del newest  # held until here: it must be among the living
+
+
+def record1(cls: type[Any], prim: Primitive, x: Any) -> Any:
+    """A unary operation without parameters."""
+    tape = THREAD.tape
+    vx = x._value if x._tape is tape else enter(tape, x)
+    key = (prim, vx)
+    v = tape.memo.get(key)
+    if v is None:
+        v = miss(tape, key, prim, (vx,), ())
+    t = _new(cls)
+    t._tape, t._value, t._data, t._extra = tape, v, None, None
+    refs = tape.refs
+    refs.append(ref(t))
+    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
+        overflow(tape, t)
+    return t
+
+
+def record2(cls: type[Any], prim: Primitive, x: Any, y: Any) -> Any:
+    """A binary operation on two cells of one dtype."""
+    tape = THREAD.tape
+    vx = x._value if x._tape is tape else enter(tape, x)
+    vy = y._value if y._tape is tape else enter(tape, y)
+    key = (prim, vx, vy)
+    v = tape.memo.get(key)
+    if v is None:
+        v = miss(tape, key, prim, (vx, vy), ())
+    t = _new(cls)
+    t._tape, t._value, t._data, t._extra = tape, v, None, None
+    refs = tape.refs
+    refs.append(ref(t))
+    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
+        overflow(tape, t)
+    return t
+
+
+def record_scalar(cls: type[Any], prim: Primitive, x: Any, y: Any, swap: bool = False) -> Any:
+    """A binary operation on a cell and a Python number that fits its dtype (`swap`: the number is on the left)."""
+    tape = THREAD.tape
+    vx = x._value if x._tape is tape else enter(tape, x)
+    if y:  # not 0: -0.0 == 0.0
+        v = tape.memo.get((prim, vx, y.__class__, y, swap))
+        if v is not None:
+            return wrap(cls, tape, v)
+    vy = scalar(tape, prim, vx, y, swap)
+    v = intern(tape, prim, (vy, vx) if swap else (vx, vy))
+    if vy.const is not None and y and y == y:
+        site = tape.memo[prim, swap, y.__class__, vx]
+        site["short"].append((prim, vx, y.__class__, y, swap))
+        tape.memo[prim, vx, y.__class__, y, swap] = v
+    return wrap(cls, tape, v)
+
+
+def record(cls: type[Any], prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:
+    """The general way in: cells, values and Python numbers (constants), parameters, any number of operands."""
+    tape = THREAD.tape
+    values = [(x._value if x._tape is tape else enter(tape, x)) if isinstance(x, Cell) else x for x in operands]
+    like = next((v.type for v in values if isinstance(v, Value)), None)
+    given = tuple([v if isinstance(v, Value) else constant(v, like) for v in values])
+    return wrap(cls, tape, intern(tape, prim, given, params))
+
+
+def record_items(cls: type[Any], prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An operation with several results."""
+    tape = THREAD.tape
+    values = tuple([x._value if x._tape is tape else enter(tape, x) for x in operands])
+    v = intern(tape, prim, values, params)
+    return tuple([wrap(cls, tape, item) for item in items(tape, v)])
+
+
+def items(tape: Tape, v: Value) -> tuple[Value, ...]:
+    """The parts of a tuple-typed value."""
+    kinds = v.type.items  # type: ignore[union-attr]  # a TupleType, by contract
+    return tuple([intern(tape, ITEM, (v,), (i,)) for i in range(len(kinds))])
+
+
+def scalar(tape: Tape, prim: Primitive, other: Value, x: Any, swap: bool) -> Value:
+    """A Python number: a constant, until it comes back changed in a later recording; then a run-time input."""
+    kind = tensor_type(other)
+    key = (prim, swap, x.__class__, other)
+    site = tape.memo.get(key)
+    if site is None:
+        site = tape.memo[key] = {"short": []}
+    text = str(x)  # -0.0 == 0.0 and nan != nan: the text tells
+    changed = site.get("changes")
+    if not changed and text not in site and len(site) > 1 and site["tape"]() is not tape:
+        explain.scalar(prim.name, text, next(k for k in reversed(site) if k not in _SITE), caller())
+        for short in site["short"]:
+            tape.memo.pop(short, None)
+        site["changes"] = changed = True
+    if changed and not tape.tracing:
+        return tape.input(TensorType((), kind.dtype, kind.device), number(x, kind))
+    found: Value | None = site.get(text)
+    if found is None:
+        found = site[text] = constant(x, kind)
+    site["tape"] = ref(tape)
+    return found
+
+
+def number(x: Any, kind: TensorType) -> Any:
+    """A Python number as a 0-d buffer."""
+    constant(x, kind)  # refuses what does not fit
+    return np.asarray(x, kind.dtype)
+
+
+def composite(key: Any, rule: Any, operands: tuple[Value, ...], tape: Tape) -> tuple[Value, ...]:
+    """Values of `rule(*operands)`, recorded by one look-up when the same operands come again."""
+    full = (key, *operands)
+    found: tuple[Value, ...] | None = tape.memo.get(full)
+    if found is None:
+        if tape.memo is tape.interned.frozen:
+            operands = tuple([freeze_value(tape, v) for v in operands])
+        found = tape.memo[full] = tuple(rule(*operands))
+    return found
+
+
+def freeze_value(tape: Tape, v: Value) -> Value:
+    """`v` as no_grad sees it."""
+    return intern(tape, STOP, (v,)) if v.needs else v

@@ -1,0 +1,117 @@
+"""A user's function recorded as a closed graph: arguments, then captured tensors, then random state, are its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fgrad import tree
+from fgrad.eager.cell import Cell
+from fgrad.eager.convert import as_cell
+from fgrad.eager.enter import enter, intern
+from fgrad.eager.generator import key_data, state_on
+from fgrad.eager.record import freeze_value, wrap
+from fgrad.eager.tape import THREAD, Interned, Tape
+from fgrad.errors import TraceError
+from fgrad.ir.apply import caller, constant
+from fgrad.ir.graph import Graph, Value
+from fgrad.ir.primitive import REGISTRY
+from fgrad.ir.types import Type
+from fgrad.transforms.inline import substitute
+
+
+class Recorded:
+    """What recording one function for one set of argument types gave.
+
+    graph.inputs: the arguments' leaves, `captured`, then (key, offset) for each of `generators`.
+    graph.outputs: the result's leaves (`n_out` of them), then the values written to `written`.
+    """
+
+    __slots__ = ("captured", "classes", "generators", "graph", "n_out", "out_spec", "written")
+
+    def __init__(self, tape: Tape, args: Sequence[Value], out: Any) -> None:
+        leaves, self.out_spec = tree.flatten(out)
+        values, self.classes = [], []
+        for x in leaves:
+            v, cls = result_value(tape, x)
+            values.append(v)
+            self.classes.append(cls)
+        self.captured = tuple(tape.captured)
+        self.written = tuple(tape.writes)
+        self.generators = [(g, blocks) for g, (_, _, blocks) in tape.generators.items()]
+        state = [v for key, base, _ in tape.generators.values() for v in (key, base)]
+        self.n_out = len(values)
+        self.graph = Graph((*args, *tape.captured.values(), *state), (*values, *tape.writes.values()))
+
+
+def result_value(tape: Tape, x: Any) -> tuple[Value, type[Cell] | None]:
+    """A result's value and class; Python numbers and NumPy arrays become constants."""
+    if isinstance(x, Cell):
+        return enter(tape, x), type(x)._result  # type: ignore[attr-defined]  # every face has one
+    if isinstance(x, bool | int | float | complex | np.ndarray | np.generic):
+        return constant(as_cell(x)._data), None
+    raise TraceError(
+        f"{tape.tracing} returned a {type(x).__name__}, which is no tensor",
+        where=caller(),
+        fix="return tensors, numbers, or trees of them",
+    )
+
+
+def record_function(
+    f: Callable[..., Any], name: str, leaves: Sequence[tuple[type[Cell], Type, bool]], build: Callable[[list[Any]], Any]
+) -> Recorded:
+    """Records `build(cells)` -> (args, kwargs) -> `f(*args, **kwargs)` for leaves of (class, type, needs)."""
+    outer, tape = THREAD.tape, Tape(Interned(), smooth=THREAD.grad, tracing=name)
+    THREAD.tape = tape
+    grad = THREAD.grad
+    try:
+        values = [tape.input(kind, None, needs) for _, kind, needs in leaves]
+        cells = [wrap(cls, tape, v) for (cls, _, _), v in zip(leaves, values, strict=True)]
+        tape.cells.update(zip(values, cells, strict=True))
+        args, kwargs = build(cells)
+        return Recorded(tape, values, f(*args, **kwargs))
+    finally:
+        THREAD.tape, THREAD.grad = outer, grad
+        tape.closed = True
+
+
+def inline_recorded(tape: Tape, recorded: Recorded, operands: Sequence[Value]) -> tuple[Value, ...]:
+    """The outputs of `recorded` on `tape`, by one look-up when the operands are known. Advances generators."""
+    given = (*operands, *(enter(tape, c) for c in recorded.captured), *random_state(tape, recorded))
+    key = ("inline", recorded, given, tape.memo is tape.interned.frozen)
+    found: tuple[Value, ...] | None = tape.interned.joints.get(key)
+    if found is None:
+        new = dict(zip(recorded.graph.inputs, freeze(tape, given), strict=True))
+        found = tape.interned.joints[key] = tuple(substitute(recorded.graph.outputs, new))
+    return found
+
+
+def freeze(tape: Tape, values: Sequence[Value]) -> list[Value]:
+    """Operands as the tape's mode sees them."""
+    if tape.memo is not tape.interned.frozen:
+        return list(values)
+    return [freeze_value(tape, v) for v in values]
+
+
+def random_state(tape: Tape, recorded: Recorded) -> list[Value]:
+    """The generators' keys and offsets as values, advancing them by what the function draws."""
+    out: list[Value] = []
+    for generator, count in recorded.generators:
+        key, base, start = state_on(tape, generator)
+        if tape.tracing:
+            at = tape.generators[generator][2]
+            tape.generators[generator] = (key, base, at + count)
+        else:
+            at = generator.advance(count) - start
+        out += [key, intern(tape, REGISTRY["add"], (base, constant(np.uint64(at))))]
+    return out
+
+
+def random_buffers(recorded: Recorded) -> list[Any]:
+    """As `random_state`, as buffers for a direct call of the program."""
+    out: list[Any] = []
+    for generator, count in recorded.generators:
+        out += [key_data(generator._seed), np.array(generator.advance(count), np.uint64)]
+    return out

@@ -1,0 +1,150 @@
+"""vmap: the function is recorded for one example, the graph is batched and inlined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from fgrad import tree
+from fgrad.eager.cell import Cell
+from fgrad.eager.convert import as_cell
+from fgrad.eager.enter import enter
+from fgrad.eager.record import wrap
+from fgrad.eager.tape import THREAD
+from fgrad.eager.trace import Recorded, record_function
+from fgrad.errors import ArgumentError, RangeError, ShapeError, TraceError
+from fgrad.ir.apply import caller
+from fgrad.ir.graph import Value
+from fgrad.ir.hash import canonical_hash
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.transforms.batch import batch
+from fgrad.transforms.inline import substitute
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None) -> Callable[..., Any]:
+    """`f` over an axis of its arguments at once.
+
+    in_axes: an int or None for each argument, or trees of them (prefixes of the argument's tree); None: the same value
+    for every example.  out_axes: where the axis goes in each result.  axis_size: needed only if every in_axes is None.
+    Keyword arguments are mapped over axis 0.  Raises ValueError if sizes differ or no axis is mapped.
+
+    >>> import fgrad, fgrad.numpy as jnp
+    >>> fgrad.vmap(jnp.dot, in_axes=(0, None))(jnp.ones((3, 2)), jnp.ones(2))
+    Array([2., 2., 2.], dtype=float32)
+    """
+
+    @wraps(f)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        leaves, spec = tree.flatten((args, kwargs))
+        cells = [as_cell(x) for x in leaves]
+        axes = resolve_axes(in_axes, args, kwargs, cells)
+        n = common_size(cells, axes, axis_size)
+        kinds = [t._type.with_shape(drop(t._type.shape, a)) for t, a in zip(cells, axes, strict=True)]
+        given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
+        recorded = record_function(f, "vmap", given, tree.unflattener(spec))
+        if recorded.written:
+            raise TraceError(
+                "a tensor from outside was written inside vmap", where=caller(),
+                fix="return the new value from the function instead",
+            )  # fmt: skip
+        tape = THREAD.tape
+        values = [t._value if t._tape is tape else enter(tape, t) for t in cells]
+        captured = [enter(tape, t) for t in recorded.captured]
+        key = ("vmap", canonical_hash(recorded.graph), tuple(values), tuple(captured), tuple(axes), n)
+        found = tape.interned.joints.get(key)
+        if found is None:
+            found = tape.interned.joints[key] = batched_outputs(recorded, values, captured, axes, n)
+        out_leaf_axes = tree.broadcast_prefix(out_axes, tree.unflatten(recorded.out_spec, recorded.graph.outputs), "out_axes")
+        default = type(cells[0])._result if cells else type(as_cell(0.0))
+        done = [
+            wrap(c or default, tape, place(v, moved, a, n))
+            for (v, moved), a, c in zip(found, out_leaf_axes, recorded.classes, strict=True)
+        ]
+        return tree.unflatten(recorded.out_spec, done)
+
+    return function
+
+
+def batched_outputs(
+    recorded: Recorded, values: Sequence[Value], captured: Sequence[Value], axes: Sequence[int | None], n: int
+) -> list[tuple[Value, bool]]:
+    """The recorded graph's outputs over the batch: (value, has it the batch axis)."""
+    inputs = recorded.graph.inputs
+    new = {v: front(x, a) for v, x, a in zip(inputs, values, axes, strict=False) if a is not None}
+    fixed = {v: x for v, x, a in zip(inputs, values, axes, strict=False) if a is None}
+    fixed.update(zip(inputs[len(values) :], captured, strict=True))
+    return batch(substitute(recorded.graph.outputs, fixed), new, n, list(fixed.values()))
+
+
+def resolve_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], cells: Sequence[Cell]) -> list[int | None]:
+    """One axis (counted from the front) or None for every leaf."""
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise ArgumentError(
+            f"vmap in_axes has {len(in_axes)} entries for {len(args)} positional arguments", where=caller(),
+            fix="give one entry for each argument",
+        )  # fmt: skip
+    found = tree.broadcast_prefix(in_axes, args, "in_axes") + [0] * len(tree.leaves(kwargs))
+    out: list[int | None] = []
+    for a, t in zip(found, cells, strict=True):
+        rank = t._type.ndim
+        if a is not None and not -rank <= a < rank:
+            raise AxisError(
+                f"vmap in_axes asks for axis {a} of a tensor of type {t._type}", where=caller(),
+                fix="use an axis it has, or None",
+            )  # fmt: skip
+        out.append(None if a is None else a % rank)
+    return out
+
+
+class AxisError(RangeError, ValueError):
+    """vmap over an axis that is not there."""
+
+
+def common_size(cells: Sequence[Cell], axes: Sequence[int | None], axis_size: int | None) -> int:
+    """The length of the mapped axis."""
+    sizes = {t._type.shape[a] for t, a in zip(cells, axes, strict=True) if a is not None}
+    if axis_size is not None:
+        sizes.add(axis_size)
+    if not sizes:
+        raise ArgumentError("vmap must have at least one non-None value in in_axes", where=caller(),
+                            fix="map at least one argument, or give axis_size")  # fmt: skip
+    if len(sizes) > 1:
+        raise ShapeError(
+            f"vmap got inconsistent sizes for array axes to be mapped: {sorted(sizes)}", where=caller(),
+            fix="map axes of one length",
+        )  # fmt: skip
+    return sizes.pop()
+
+
+def drop(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    """A shape without its mapped axis."""
+    return shape if axis is None else shape[:axis] + shape[axis + 1 :]
+
+
+def front(v: Value, axis: int | None) -> Value:
+    """The mapped axis moved to the front."""
+    if not axis:
+        return v
+    moved: Value = FUNCTIONS["transpose"](v, axes=(axis, *(i for i in range(v.ndim) if i != axis)))
+    return moved
+
+
+def place(v: Value, moved: bool, axis: int | None, n: int) -> Value:
+    """The batch axis of a result where it was asked for."""
+    if axis is None:
+        if moved:
+            raise ArgumentError("vmap has mapped output but out_axes is None", where=caller(), fix="give out_axes=0")
+        return v
+    if not moved:
+        v = FUNCTIONS["broadcast_to"](v, shape=(n, *v.shape))
+    rank = v.ndim
+    if not -rank <= axis < rank:
+        raise AxisError(f"vmap out_axes={axis} for a result of {rank} axes", where=caller(), fix="use an axis it has")
+    axis %= rank
+    if not axis:
+        return v
+    back: Value = FUNCTIONS["transpose"](v, axes=(*range(1, axis + 1), 0, *range(axis + 1, rank)))
+    return back

@@ -1,0 +1,186 @@
+"""Pytrees: optree's registry under JAX's names, with a flattener written out for each structure met on a hot path.
+
+Imports `errors` only. Nodes are dict (keys sorted), list, tuple, NamedTuple, OrderedDict, defaultdict, deque, None
+(an empty node) and registered classes; everything else is a leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from fgrad.errors import TreeError, need
+
+__all__ = [
+    "all",
+    "flatten",
+    "leaves",
+    "map",
+    "reduce",
+    "register",
+    "structure",
+    "transpose",
+    "unflatten",
+]
+
+Structure = Any  # optree.PyTreeSpec, or None for a bare leaf on hot paths
+_NAMESPACE = "fgrad"
+_all = all
+_map = map
+
+
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Structure]:
+    """`(leaves, structure)` of `tree`; `is_leaf(node)` stops the walk early."""
+    found, spec = need("optree").tree_flatten(tree, is_leaf, namespace=_NAMESPACE)
+    return found, spec
+
+
+def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
+    """The leaves of `tree`, left to right."""
+    return list(need("optree").tree_leaves(tree, is_leaf, namespace=_NAMESPACE))
+
+
+def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Structure:
+    """The structure of `tree` without its leaves: hashable, equal for equal shapes of trees."""
+    return need("optree").tree_structure(tree, is_leaf, namespace=_NAMESPACE)
+
+
+def unflatten(spec: Structure, given: Iterable[Any]) -> Any:
+    """The tree of structure `spec` with these leaves."""
+    return need("optree").tree_unflatten(spec, given)
+
+
+def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:  # noqa: A001
+    """`f(leaf, *leaves_of_rest)` over trees whose structure starts with that of `tree`.
+
+    >>> map(lambda x, y: x + y, {"a": 1, "b": (2, 3)}, {"a": 10, "b": (20, 30)})
+    {'a': 11, 'b': (22, 33)}
+    """
+    try:
+        return need("optree").tree_map(f, tree, *rest, is_leaf=is_leaf, namespace=_NAMESPACE)
+    except ValueError as e:
+        if not rest or isinstance(e, TreeError) or "mismatch" not in str(e).lower():
+            raise
+        raise TreeError(f"tree.map: the trees differ in structure: {e}", fix="give trees of one structure") from e
+
+
+def reduce(f: Callable[[Any, Any], Any], tree: Any, *initial: Any) -> Any:
+    """`f` folded over the leaves, from `initial` if given."""
+    found = leaves(tree)
+    if not initial and not found:
+        raise TypeError("tree.reduce of an empty tree with no initial value")
+    total = initial[0] if initial else found.pop(0)
+    for x in found:
+        total = f(total, x)
+    return total
+
+
+def all(tree: Any) -> bool:  # noqa: A001
+    """True if every leaf is truthy."""
+    return _all(leaves(tree))
+
+
+def transpose(outer: Structure, inner: Structure, tree: Any) -> Any:
+    """A tree of structure `outer` of `inner` trees turned into `inner` of `outer`."""
+    return need("optree").tree_transpose(outer, inner, tree)
+
+
+def register(
+    cls: type, flatten_node: Callable[[Any], tuple[Iterable[Any], Any]], unflatten_node: Callable[[Any, Any], Any]
+) -> None:
+    """Makes a class a node: `flatten_node(x) -> (children, aux)`, `unflatten_node(aux, children) -> x`."""
+    need("optree").register_pytree_node(
+        cls, lambda x: (*flatten_node(x), None)[:3], unflatten_node, namespace=_NAMESPACE
+    )
+
+
+def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
+    """The leaf of `prefix` above each leaf of `tree`; None is a leaf of `prefix` here (`in_axes`)."""
+    optree = need("optree")
+    try:
+        found: list[Any] = optree.broadcast_prefix(
+            optree.tree_map(lambda x: (x,), prefix, none_is_leaf=True, namespace=_NAMESPACE),
+            tree,
+            is_leaf=lambda x: isinstance(x, tuple) and len(x) == 1 and not isinstance(x[0], tuple | dict | list),
+            namespace=_NAMESPACE,
+        )
+    except ValueError as e:
+        raise TreeError(f"{what} does not fit the tree it is for: {e}", fix=f"make {what} a prefix of that tree") from e
+    return [x[0] for x in found]
+
+
+# hot paths: code written for one structure ---------------------------------------------------------------------------
+_PLAIN = {dict, list, tuple}
+
+
+def _write(spec: Any, path: str, found: list[str], checks: list[str]) -> bool:
+    """Appends leaf expressions and checks of `spec` at `path`; False if a node is not a plain container."""
+    if spec.is_leaf():
+        found.append(path)
+        return True
+    if spec.type is type(None):
+        checks.append(f"{path} is None")
+        return True
+    if spec.type not in _PLAIN:
+        return False
+    keys = spec.entries()
+    checks.append(f"{path}.__class__ is {spec.type.__name__} and len({path}) == {len(keys)}")
+    if not _all(isinstance(k, str | int) for k in keys):
+        return False
+    return _all(_write(s, f"{path}[{k!r}]", found, checks) for k, s in zip(keys, spec.children(), strict=True))
+
+
+def flattener(spec: Structure) -> Callable[[Any], Sequence[Any] | None]:
+    """`flatten(tree) -> leaves`, or None if the tree has another structure than `spec`."""
+    found: list[str] = []
+    checks: list[str] = []
+    if not _write(spec, "t", found, checks):
+
+        def general(tree: Any) -> Sequence[Any] | None:
+            flat, other = flatten(tree)
+            return flat if other == spec else None
+
+        return general
+    source = (
+        "def flatten(t):\n    try:\n"
+        f"        if {' and '.join(checks) or 'True'}:\n"
+        f"            return ({''.join(x + ', ' for x in found)})\n"
+        "    except KeyError:\n        pass\n"
+    )
+    scope: dict[str, Any] = {}
+    exec(source, scope)
+    result: Callable[[Any], Sequence[Any] | None] = scope["flatten"]
+    return result
+
+
+def _build(spec: Any, leaf: Callable[[], str]) -> str | None:
+    """An expression that builds `spec`, or None if a node is not a plain container."""
+    if spec.is_leaf():
+        return leaf()
+    if spec.type is type(None):
+        return "None"
+    if spec.type not in _PLAIN:
+        return None
+    parts = [_build(s, leaf) for s in spec.children()]
+    if any(p is None for p in parts):
+        return None
+    if spec.type is dict:
+        return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(spec.entries(), parts, strict=True)) + "}"
+    inside = ", ".join(_map(str, parts))
+    return f"[{inside}]" if spec.type is list else f"({inside}{',' if len(parts) == 1 else ''})"
+
+
+def unflattener(spec: Structure) -> Callable[[Sequence[Any]], Any]:
+    """`build(leaves) -> tree` of structure `spec`."""
+    count = iter(range(spec.num_leaves))
+    plain = _build(spec, lambda: f"x[{next(count)}]")
+    if plain is None or not _simple_keys(spec):
+        return lambda found: unflatten(spec, found)
+    result: Callable[[Sequence[Any]], Any] = eval(f"lambda x: {plain}")
+    return result
+
+
+def _simple_keys(spec: Any) -> bool:
+    if spec.is_leaf() or spec.type is type(None):
+        return True
+    return _all(isinstance(k, str | int) for k in spec.entries()) and _all(_simple_keys(s) for s in spec.children())
