@@ -1,0 +1,167 @@
+"""How a public function reaches the engine: promotion, then one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.convert import host_array
+from fgrad.eager.enter import enter
+from fgrad.eager.record import composite, record, record1, record2, record_scalar, wrap
+from fgrad.eager.tape import THREAD
+from fgrad.errors import ArgumentError, RangeError
+from fgrad.functions.dtypes import default_float, inexact_result, result_numpy
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import Dtype, is_inexact, kind
+from fgrad.ir.primitive import REGISTRY, Primitive
+from fgrad.ir.types import CPU, Device, TensorType
+
+R = REGISTRY
+NUMBER = (bool, int, float, complex)
+
+
+def tensor_of(x: Any, like: Any) -> Any:
+    """`x` as a cell beside `like`: a Python number takes the dtype PyTorch would give it."""
+    if isinstance(x, Cell):
+        return x
+    a = host_array(x)
+    return concrete(type(like)._result, a, TensorType(a.shape, a.dtype, like._device if a.ndim else CPU))
+
+
+def convert(x: Any, d: Dtype) -> Any:
+    """`x` in dtype `d`."""
+    if x._value.type.dtype == d:
+        return x
+    return record(type(x)._result, R["convert"], (x,), (d,))
+
+
+def number(x: Any, d: Dtype, like: Any) -> Any:
+    """A Python number as a 0-d cell of dtype `d`."""
+    return concrete(type(like)._result, np.asarray(x).astype(d), TensorType((), d))
+
+
+def unary(prim: Primitive, x: Any, *, floating: bool = False) -> Any:
+    """One operand; `floating`: integers become the default float first."""
+    if floating and not x._value.type.inexact:
+        x = convert(x, default_float())
+    return record1(type(x)._result, prim, x)
+
+
+def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:
+    """Two operands, at least one a tensor, with PyTorch's promotion and broadcasting."""
+    if isinstance(x, Cell):
+        if isinstance(y, Cell):
+            d = x._value.type.dtype  # type: ignore[union-attr]  # a tensor type
+            if d is y._value.type.dtype and (not floating or x._value.type.inexact):  # type: ignore[union-attr]
+                return record2(type(x)._result, prim, x, y)
+        elif y.__class__ in NUMBER and plain(x, y, floating):
+            return record_scalar(type(x)._result, prim, x, y)
+    elif isinstance(y, Cell) and x.__class__ in NUMBER and plain(y, x, floating):
+        return record_scalar(type(y)._result, prim, y, x, True)
+    return promoted(prim, x, y, floating)
+
+
+def plain(t: Any, number: Any, floating: bool) -> bool:
+    """True if a Python number simply takes the dtype of `t`."""
+    kind = t._value.type
+    if kind.inexact:
+        return number.__class__ is not complex or kind.dtype.kind == "c"
+    return not floating and number.__class__ is int and kind.dtype.kind in "iu" and abs(number) < 128
+
+
+def promoted(prim: Primitive, x: Any, y: Any, floating: bool) -> Any:
+    """The general case of `binary`."""
+    d = inexact_result(x, y) if floating else result_numpy(x, y)
+    like = x if isinstance(x, Cell) else y
+    cls = type(like)._result
+    xs = [convert(t, d) if isinstance(t, Cell) else number(t, d, like) for t in (coerce(x, like), coerce(y, like))]
+    return record2(cls, prim, *xs)
+
+
+def coerce(x: Any, like: Any) -> Any:
+    """Arrays beside tensors become tensors; Python and NumPy scalars stay numbers."""
+    if isinstance(x, Cell) or x.__class__ in NUMBER:
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    return tensor_of(x, like)
+
+
+def same(xs: Sequence[Any], d: Dtype | None = None) -> list[Any]:
+    """Operands as cells of one dtype."""
+    like = next(x for x in xs if isinstance(x, Cell))
+    d = result_numpy(*[coerce(x, like) for x in xs]) if d is None else d
+    return [convert(c, d) if isinstance(c, Cell) else number(c, d, like) for c in (coerce(x, like) for x in xs)]
+
+
+def compose(rule: Callable[..., Any], *xs: Any, **static: Any) -> Any:
+    """A composite rule on cells, recorded by one look-up: `rule(*values, **static) -> value`."""
+    tape = THREAD.tape
+    values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
+    key = (rule, *static.values()) if static else rule
+    cls = type(xs[0])._result if xs else None
+    (v,) = composite(key, lambda *given: (rule(*given, **static),), values, tape)
+    return wrap(cls, tape, v)  # type: ignore[arg-type]  # composites without operands name their class elsewhere
+
+
+def compose_many(rule: Callable[..., Any], *xs: Any, **static: Any) -> tuple[Any, ...]:
+    """As `compose`, for a rule that returns several values."""
+    tape = THREAD.tape
+    values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
+    found = composite((rule, *static.values()), lambda *given: rule(*given, **static), values, tape)
+    return tuple([wrap(type(xs[0])._result, tape, v) for v in found])
+
+
+def axis_of(x: Any, dim: int, extra: int = 0) -> int:
+    """A dimension counted from the front, checked; `extra` for axes about to be added."""
+    rank = x._type.ndim + extra
+    limit = max(rank, 1)
+    if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
+        raise TypeError(f"dim must be an int, not {type(dim).__name__}")
+    if not -limit <= dim < limit:
+        raise RangeError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})",
+            where=caller(),
+            fix="use a dimension the tensor has",
+        )
+    return int(dim) % limit
+
+
+def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
+    """Dimensions as a sorted tuple; None or () means all."""
+    rank = x._type.ndim
+    if dim is None or (isinstance(dim, tuple | list) and not dim):
+        return tuple(range(rank))
+    given = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
+    found = [axis_of(x, d) for d in given]
+    if len(set(found)) != len(found):
+        raise ArgumentError(f"dim {found[0]} appears multiple times in the list of dims", where=caller(),
+                            fix="name each dimension once")  # fmt: skip
+    return tuple(sorted(a for a in found if a < rank))
+
+
+def floating(x: Any) -> Any:
+    """`x`, integers as the default float."""
+    return x if is_inexact(x._type.dtype) else convert(x, default_float())
+
+
+def is_integer(x: Any) -> bool:
+    """True for integer and bool tensors."""
+    return kind(x._type.dtype) in "bui"
+
+
+def device_of(device: Any) -> Device:
+    """What a user gave as a device."""
+    if device is None:
+        return CPU
+    if isinstance(device, Device):
+        return device
+    if isinstance(device, int):
+        return Device("cuda", device)
+    if isinstance(device, str):
+        name, _, index = device.partition(":")
+        return Device(name, int(index or 0)) if not index or index.isdigit() else Device(device)
+    return Device(device.type, device.index or 0)

@@ -1,0 +1,212 @@
+"""PyTorch's dtype objects, promotion and size."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fgrad.eager.cell import Cell
+from fgrad.errors import DtypeError
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import KINDS, ORDER, Dtype, dtype_of, is_inexact, kind, promote
+from fgrad.settings import current, replace
+
+
+class dtype:  # noqa: N801  # PyTorch's name
+    """A number type: `fgrad.float32`. One object for each type."""
+
+    __slots__ = ("_numpy", "name")
+    _known: ClassVar[dict[str, dtype]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._numpy: Dtype | None = None
+        dtype._known[name] = self
+
+    @property
+    def numpy(self) -> Dtype:
+        """The NumPy dtype."""
+        if self._numpy is None:
+            self._numpy = dtype_of(self.name)
+        return self._numpy
+
+    @property
+    def is_floating_point(self) -> bool:
+        """True for float16, bfloat16, float32, float64."""
+        return KINDS[self.name] == "f"
+
+    @property
+    def is_complex(self) -> bool:
+        """True for complex64 and complex128."""
+        return KINDS[self.name] == "c"
+
+    @property
+    def is_signed(self) -> bool:
+        """True if it holds negative numbers."""
+        return KINDS[self.name] in "ifc"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        return f"fgrad.{self.name}"
+
+    def __reduce__(self) -> Any:
+        return face_dtype, (self.name,)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, np.dtype) and other == self.numpy)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def face_dtype(d: Any) -> dtype:
+    """The dtype object of a NumPy dtype, a name or a Python type."""
+    if isinstance(d, dtype):
+        return d
+    name = d.name if isinstance(d, np.dtype) else PYTHON.get(d) or dtype_of(d).name
+    return dtype._known[name]
+
+
+bool_, uint8, uint16, uint32, uint64 = map(dtype, ("bool", "uint8", "uint16", "uint32", "uint64"))
+int8, int16, int32, int64 = map(dtype, ("int8", "int16", "int32", "int64"))
+float16, bfloat16, float32, float64 = map(dtype, ("float16", "bfloat16", "float32", "float64"))
+complex64, complex128 = map(dtype, ("complex64", "complex128"))
+PYTHON: dict[Any, str] = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+
+
+def as_numpy(d: Any) -> Dtype:
+    """What a user gave as a dtype, as a NumPy dtype."""
+    if isinstance(d, dtype):
+        return d.numpy
+    if d is float:
+        return default_float()
+    try:
+        return face_dtype(d).numpy
+    except (TypeError, KeyError) as e:
+        raise DtypeError(f"{d!r} is not a dtype", where=caller(), fix="use e.g. fgrad.float32") from e
+
+
+def default_float() -> Dtype:
+    """The type Python floats become."""
+    return np.dtype(current().default_dtype)
+
+
+def default_complex() -> Dtype:
+    """The type Python complex numbers become."""
+    return np.dtype("complex128" if current().default_dtype == "float64" else "complex64")
+
+
+def get_default_dtype() -> dtype:
+    """The type Python floats become (float32 unless set)."""
+    return face_dtype(default_float())
+
+
+def set_default_dtype(d: Any) -> None:
+    """Sets the type Python floats become: float32 or float64, float16, bfloat16."""
+    found = face_dtype(d)
+    if not found.is_floating_point:
+        raise DtypeError(f"only floating-point types are supported as the default type, got {found}", where=caller(),
+                         fix="use fgrad.float32 or fgrad.float64")  # fmt: skip
+    replace(default_dtype=found.name)
+
+
+def number_dtype(x: Any, beside: Dtype | None) -> Dtype:
+    """The type a Python number takes beside a tensor: the tensor's, unless its kind is higher."""
+    if isinstance(x, bool | np.bool_):
+        rank, own = "b", np.dtype("bool")
+    elif isinstance(x, int | np.integer):
+        rank, own = "i", np.dtype("int64")
+    elif isinstance(x, float | np.floating):
+        rank, own = "f", default_float()
+    else:
+        rank, own = "c", default_complex()
+    if beside is None:
+        return own
+    k = kind(beside)
+    if ORDER.index("i" if k == "u" else k) >= ORDER.index(rank):
+        return beside
+    if rank == "c" and k == "f":
+        return np.dtype("complex128" if beside.name == "float64" else "complex64")
+    return own
+
+
+def result_numpy(*xs: Any) -> Dtype:
+    """The dtype an operation on tensors and numbers computes in: PyTorch's rule.
+
+    Tensors with axes come first; a 0-d tensor counts only if its kind is higher, a Python number likewise after those.
+    """
+    cells = [x for x in xs if isinstance(x, Cell)]
+    full = [x._type.dtype for x in cells if x._type.shape]
+    zero = [x._type.dtype for x in cells if not x._type.shape]
+    out: Dtype | None = None
+    for group in (full, zero):
+        joined: Dtype | None = None
+        for d in group:
+            joined = d if joined is None else promote(joined, d)
+        out = joined if out is None else out if joined is None else weaker(out, joined)
+    for x in xs:
+        if not isinstance(x, Cell):
+            wanted = number_dtype(x, out)
+            out = wanted if out is None or wanted != out else out
+    assert out is not None
+    return out
+
+
+def weaker(strong: Dtype, weak: Dtype) -> Dtype:
+    """`strong`, unless `weak` is of a higher kind."""
+    a, b = kind(strong), kind(weak)
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    if rank[b] <= rank[a]:
+        return strong
+    return promote(strong, weak) if b == "c" and a == "f" else weak
+
+
+def result_type(x: Any, y: Any) -> dtype:
+    """The dtype of an operation between two tensors or numbers."""
+    return face_dtype(result_numpy(x, y))
+
+
+def promote_types(a: Any, b: Any) -> dtype:
+    """The smallest dtype both fit in."""
+    return face_dtype(promote(as_numpy(a), as_numpy(b)))
+
+
+def can_cast(source: Any, target: Any) -> bool:
+    """True unless the conversion would leave the kind (complex to real, float to integer, number to bool)."""
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    a, b = kind(as_numpy(source)), kind(as_numpy(target))
+    return rank[a] <= rank[b] and not (a == "i" and b == "u")
+
+
+def inexact_result(*xs: Any) -> Dtype:
+    """As `result_numpy`, integers and bools becoming the default float."""
+    d = result_numpy(*xs)
+    return d if is_inexact(d) else default_float()
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of ints with `numel`."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements."""
+        n = 1
+        for d in self:
+            n *= d
+        return n
+
+    def __repr__(self) -> str:
+        return f"fgrad.Size({list(self)})"
+
+    def __add__(self, other: Any) -> Size:
+        return Size((*self, *other))
+
+    def __getitem__(self, i: Any) -> Any:
+        found = tuple.__getitem__(self, i)
+        return Size(found) if isinstance(i, slice) else found
