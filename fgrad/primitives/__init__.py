@@ -4,27 +4,39 @@ structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad
 arithmetic, transcendental, compare: each element.  reduce, cumulative: along axes.  sort: order.
 index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
 random_bits: Philox.  fused: what a pass joined.  regions/: graphs as parameters.
-checks, elementwise, special: what the entries share (type checks, the elementwise kind, series).
+checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
 
 from fgrad.primitives import (
     arithmetic,
     compare,
+    conv,
+    cumulative,
     fused,
+    index,
     linear,
+    random_bits,
     reduce,
     shape,
+    sort,
     structure,
     transcendental,
+    window,
 )
 
 __all__ = [
     "arithmetic",
     "compare",
+    "conv",
+    "cumulative",
     "fused",
+    "index",
     "linear",
+    "random_bits",
     "reduce",
     "shape",
+    "sort",
     "structure",
     "transcendental",
+    "window",
 ]

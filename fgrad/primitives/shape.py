@@ -204,7 +204,7 @@ def _pad_type(
     return x.with_shape(shape)
 
 
-def _kept(length: int, target: int, low: int, step: int) -> tuple[slice, slice]:
+def kept(length: int, target: int, low: int, step: int) -> tuple[slice, slice]:
     """Which elements of a padded axis land in the result, and where."""
     first = max(0, -(low // step))
     last = min(length, -(-(target - low) // step))
@@ -218,7 +218,7 @@ def _pad(xp: Any, out: Any, x: Any, value: Any, *, low: Shape, high: Shape, inte
         out = xp.empty(tuple([a + d + max(d - 1, 0) * i + b for a, b, i, d in lengths]), x.dtype)
     out[...] = value
     if x.size and out.size:
-        cuts = [_kept(d, t, a, i + 1) for d, t, a, i in zip(x.shape, out.shape, low, interior, strict=True)]
+        cuts = [kept(d, t, a, i + 1) for d, t, a, i in zip(x.shape, out.shape, low, interior, strict=True)]
         out[tuple([c[1] for c in cuts])] = x[tuple([c[0] for c in cuts])]
     return out
 

@@ -1,0 +1,98 @@
+"""Reading and writing arrays by index arrays: the array side of gather and scatter."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fgrad.errors import RangeError
+from fgrad.primitives.checks import is_half, store
+
+Axes = tuple[int, ...]
+_UFUNC = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
+
+
+def bad_index(xp: Any, x: Any, indices: tuple[Any, ...], axes: Axes) -> str | None:
+    """What is wrong with the first index out of range, or None."""
+    for i, axis in zip(indices, axes, strict=True):
+        d = x.shape[axis]
+        if i.size and (int(i.min()) < -d or int(i.max()) >= d):
+            wrong = i[(i < -d) | (i >= d)]
+            return f"index {int(wrong.reshape(-1)[0])} is out of range for axis {axis} of length {d}"
+    return None
+
+
+def locate(xp: Any, name: str, x: Any, indices: tuple[Any, ...], axes: Axes, mode: str) -> tuple[list[Any], Any]:
+    """Indices wrapped and made valid, and which were (None: all)."""
+    if mode == "raise":
+        text = bad_index(xp, x, indices, axes)
+        if text is not None:
+            raise RangeError(f"{name}: {text}", fix='keep indices in range, or use mode "clip" or another')
+    found, valid = [], None
+    for i, axis in zip(indices, axes, strict=True):
+        d = x.shape[axis]
+        if i.dtype.name != "int64":
+            i = i.astype("int64")
+        i = xp.where(i < 0, i + d, i)
+        if mode == "clip":
+            i = xp.clip(i, 0, d - 1)
+        elif mode != "raise":
+            inside = (i >= 0) & (i < d)
+            valid = inside if valid is None else valid & inside
+            i = xp.where(inside, i, 0)
+        found.append(i)
+    return found, valid
+
+
+def _front(x: Any, axes: Axes) -> Any:
+    """`x` with `axes` first (a view)."""
+    return x.transpose((*axes, *[i for i in range(x.ndim) if i not in axes]))
+
+
+def gather(xp: Any, out: Any, x: Any, *indices: Any, axes: Axes, mode: str) -> Any:
+    """The lowering of index.gather."""
+    shape = indices[0].shape
+    result = (*shape, *[d for i, d in enumerate(x.shape) if i not in axes])
+    if mode == "fill" and not math.prod([x.shape[a] for a in axes]):
+        return store(xp, out, xp.zeros(result, x.dtype))
+    found, valid = locate(xp, "gather", x, indices, axes, mode)
+    if axes == (0,):
+        y = xp.take(x, found[0], axis=0)
+    else:
+        y = _front(x, axes)[tuple(found)]
+    if valid is not None:
+        y = xp.where(valid.reshape(shape + (1,) * (y.ndim - len(shape))), y, xp.zeros((), x.dtype))
+    return store(xp, out, y)
+
+
+def scatter(xp: Any, out: Any, x: Any, updates: Any, *indices: Any, axes: Axes, op: str, mode: str) -> Any:
+    """The lowering of index.scatter."""
+    found, valid = locate(xp, "scatter", x, indices, axes, mode)
+    keep = slice(None) if valid is None else valid.reshape(-1)
+    found = [i.reshape(-1)[keep] for i in found]
+    updates = updates.reshape((indices[0].size, *updates.shape[indices[0].ndim :]))[keep]
+    half = op == "add" and is_half(x.dtype)
+    if half:
+        y = x.astype("float32", order="C")
+    elif out is None or not out.flags.c_contiguous:
+        y = xp.array(x, order="C")
+    else:
+        y = store(xp, out, x)
+    if op == "set":
+        _front(y, axes)[tuple(found)] = updates
+    elif updates.size:
+        at = _positions(xp, x.shape, found, axes)
+        getattr(xp, _UFUNC[op]).at(y.reshape(-1), at.reshape(-1), updates.astype(y.dtype, copy=False).reshape(-1))
+    return store(xp, out, y) if out is not None else y.astype(x.dtype, copy=False)
+
+
+def _positions(xp: Any, shape: Axes, found: list[Any], axes: Axes) -> Any:
+    """Positions in C order of what a scatter writes: one row per index.
+
+    One flat ufunc.at is 3 times as fast as one of rows, and as fast as sorting first.
+    """
+    steps = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    at = sum([i * steps[a] for i, a in zip(found, axes, strict=True)])
+    for i in [i for i in range(len(shape)) if i not in axes]:
+        at = at[..., None] + xp.arange(shape[i]) * steps[i]
+    return at
