@@ -154,7 +154,8 @@ def _weights(x: Value, updates: Value, indices: tuple[Value, ...], **params: Any
     mine = convert(eq(x, y), dtype=x.dtype)
     theirs = convert(eq(updates, read(y)), dtype=x.dtype)
     count = write(mine, theirs, "add")
-    return mine / count, theirs / read(count)
+    shared = read(count)  # 0 at an update that is left out
+    return mine / count, theirs / select(eq(shared, zero), one, shared)
 
 
 def _scatter_x(d: Value, x: Value, updates: Value, *indices: Value, axes: Axes, op: str, mode: str) -> Any:

@@ -1,0 +1,555 @@
+"""The table of primitives: one row says how each is called and what NumPy says it computes.
+
+Every test in test_primitives_*.py that is about all primitives is driven from here; a new primitive needs one row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from fgrad.ir.dtypes import dtype_of, kind
+from fgrad.ir.graph import Value
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.primitive import REGISTRY, Primitive
+from fgrad.ir.types import CPU, TensorType
+
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "bfloat16", "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
+TOLERANCE = {
+    "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-6, "float64": 1e-12, "complex64": 4e-6, "complex128": 1e-12,
+}  # fmt: skip
+
+
+class Of(NamedTuple):
+    """An operand: its shape, the range its numbers are drawn from, and its dtype if that is fixed."""
+
+    shape: tuple[int, ...]
+    low: float = -2.0
+    high: float = 2.0
+    dtype: str | None = None
+
+
+class Case(NamedTuple):
+    name: str
+    reference: Callable[..., Any]  # on float64, int64, complex128 or bool arrays -> array or tuple of arrays
+    operands: tuple[Of, ...]
+    params: Mapping[str, Any] = MappingProxyType({})
+    kinds: str = "f"
+    label: str = ""
+    derivative: bool = True  # does the row's sample have finite differences (no ties, no jumps)
+    second: bool = True
+    cast: bool = True  # is the reference's result rounded to the case's dtype
+
+    @property
+    def prim(self) -> Primitive:
+        return REGISTRY[self.name]
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}-{self.label}" if self.label else self.name
+
+    def dtypes(self) -> list[str]:
+        return [d for d in DTYPES if kind(dtype_of(d)) in self.kinds]
+
+    def build(self, *xs: Value) -> tuple[Value, ...]:
+        """The results on Values, a tuple's read by item."""
+        y = FUNCTIONS[self.name](*xs, **self.params)
+        if isinstance(y.type, TensorType):
+            return (y,)
+        return tuple([FUNCTIONS["item"](y, index=i) for i in range(len(y.type.items))])
+
+    def draw(self, dtype: str, seed: int = 0) -> list[Any]:
+        """One sample of the operands."""
+        rng = np.random.default_rng(seed)
+        return [draw(rng, of, of.dtype or dtype) for of in self.operands]
+
+    def wrt(self, dtype: str = "float64") -> list[int]:
+        """The operands that have derivatives."""
+        return [i for i, of in enumerate(self.operands) if kind(dtype_of(of.dtype or dtype)) in "fc"]
+
+    def expected(self, xs: list[Any]) -> tuple[Any, ...]:
+        """What the reference says, in wide numbers."""
+        y = self.reference(*map(widen, xs), **self.params)
+        return y if isinstance(y, tuple) else (y,)
+
+
+def draw(rng: np.random.Generator, of: Of, dtype: str) -> Any:
+    d = dtype_of(dtype)
+    if kind(d) == "b":
+        return np.asarray(rng.integers(0, 2, of.shape), bool)
+    if kind(d) in "ui":
+        low = math.ceil(of.low) if kind(d) == "i" else max(0, math.ceil(of.low))
+        return np.asarray(rng.integers(low, math.floor(of.high) + 1, of.shape)).astype(d)
+    x = np.asarray(rng.uniform(of.low, of.high, of.shape))
+    if kind(d) == "c":
+        x = x + 1j * rng.uniform(-1, 1, of.shape)
+    return np.asarray(x, d)
+
+
+def widen(x: Any) -> Any:
+    """As float64, int64, uint64, complex128 or bool."""
+    return x.astype({"f": "float64", "c": "complex128", "i": "int64", "u": "uint64", "b": "bool"}[kind(x.dtype)])
+
+
+A, B, S = (3, 4), (2, 3, 4), (4,)
+ONE = (Of(A),)
+TWO = (Of(A), Of(A))
+
+
+def unary(name: str, reference: Any, low: float = -2.0, high: float = 2.0, kinds: str = "f", **more: Any) -> Case:
+    return Case(name, reference, (Of(A, low, high),), kinds=kinds, **more)
+
+
+def binary(name: str, reference: Any, kinds: str, low: float = -2.0, high: float = 2.0, **more: Any) -> Case:
+    return Case(name, reference, (Of(A, low, high), Of(A, low, high)), kinds=kinds, **more)
+
+
+def power(x: Any, y: Any) -> Any:
+    if x.dtype.kind != "i":
+        return x**y
+    return np.trunc(x.astype(float) ** y.astype(float)).astype("int64")
+
+
+def erfinv(y: Any) -> Any:
+    """Bisection of math.erf."""
+    low, high = np.full(y.shape, -6.0), np.full(y.shape, 6.0)
+    for _ in range(80):
+        middle = (low + high) / 2
+        below = np.vectorize(math.erf)(middle) < y
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return low
+
+
+def digamma(x: Any) -> Any:
+    """200 steps of the recurrence, then the first terms of the asymptotic series."""
+    z = x + 200
+    far = np.log(z) - 1 / (2 * z) - 1 / (12 * z**2) + 1 / (120 * z**4)
+    return far - sum(1 / (x + k) for k in range(200))
+
+
+def trigamma(x: Any) -> Any:
+    z = x + 200
+    return 1 / z + 1 / (2 * z**2) + 1 / (6 * z**3) - 1 / (30 * z**5) + sum(1 / (x + k) ** 2 for k in range(200))
+
+
+ELEMENTWISE = [
+    binary("add", np.add, "uifc"),
+    binary("sub", np.subtract, "ifc", 0, 3),
+    binary("mul", np.multiply, "uifc"),
+    binary("div", np.true_divide, "fc", 0.5, 2),
+    Case("floor_divide", np.floor_divide, (Of(A, -9, 9), Of(A, 1, 4)), kinds="uif", derivative=False),
+    Case("rem", np.fmod, (Of(A, -9, 9), Of(A, 1.1, 4)), kinds="uif"),
+    Case("pow", power, (Of(A, 0.5, 3), Of(A, -1, 2)), kinds="uifc"),
+    Case("pow", power, (Of(A, -3, 3), Of(A, -2, 3)), kinds="i", label="negative", derivative=False),
+    unary("neg", np.negative, kinds="ifc"),
+    unary("abs", np.abs, kinds="uif"),
+    unary("abs", np.abs, kinds="c", label="complex", derivative=False),
+    unary("sign", np.sign, kinds="uif", derivative=False),
+    *[unary(n, getattr(np, n), -9, 9, derivative=False) for n in ("floor", "ceil", "trunc", "round")],
+    unary("sqrt", np.sqrt, 0.1, kinds="fc"),
+    unary("rsqrt", lambda x: 1 / np.sqrt(x), 0.1, kinds="fc"),
+    binary("maximum", np.maximum, "buif"),
+    binary("minimum", np.minimum, "buif"),
+    binary("copysign", np.copysign, "f"),
+    unary("exp", np.exp, kinds="fc"),
+    unary("exp2", np.exp2, kinds="f"),
+    unary("expm1", np.expm1, kinds="fc"),
+    unary("log", np.log, 0.1, kinds="fc"),
+    unary("log2", np.log2, 0.1),
+    unary("log10", np.log10, 0.1),
+    unary("log1p", np.log1p, -0.9),
+    unary("sin", np.sin, kinds="fc"),
+    unary("cos", np.cos, kinds="fc"),
+    unary("tan", np.tan, -1, 1, kinds="fc"),
+    unary("asin", np.arcsin, -0.9, 0.9, kinds="fc"),
+    unary("acos", np.arccos, -0.9, 0.9, kinds="fc"),
+    unary("atan", np.arctan, kinds="fc"),
+    unary("sinh", np.sinh, kinds="fc"),
+    unary("cosh", np.cosh, kinds="fc"),
+    unary("tanh", np.tanh, kinds="fc"),
+    unary("asinh", np.arcsinh, kinds="fc"),
+    unary("acosh", np.arccosh, 1.2, 3, kinds="fc"),
+    unary("atanh", np.arctanh, -0.9, 0.9, kinds="fc"),
+    unary("sigmoid", lambda x: 1 / (1 + np.exp(-x)), kinds="fc"),
+    unary("erf", np.vectorize(math.erf, otypes=[float])),
+    unary("erfc", np.vectorize(math.erfc, otypes=[float])),
+    unary("erfinv", erfinv, -0.95, 0.95),
+    unary("lgamma", np.vectorize(math.lgamma, otypes=[float]), 0.2, 9),
+    unary("digamma", digamma, 0.2, 9, second=False),
+    unary("trigamma", trigamma, 0.2, 9, derivative=False),
+    binary("atan2", np.arctan2, "f"),
+    binary("hypot", np.hypot, "f"),
+    unary("cbrt", np.cbrt, 0.2, 4),
+    *[
+        binary(n, getattr(np, f), k, derivative=False, cast=False)
+        for n, f, k in (
+            ("eq", "equal", "buifc"), ("ne", "not_equal", "buifc"), ("lt", "less", "buif"),
+            ("le", "less_equal", "buif"), ("gt", "greater", "buif"), ("ge", "greater_equal", "buif"),
+        )
+    ],
+    unary("is_finite", np.isfinite, kinds="fc", derivative=False, cast=False),
+    *[binary(f"bitwise_{n}", getattr(np, f"bitwise_{n}"), "bui", 0, 100) for n in ("and", "or", "xor")],
+    unary("bitwise_not", np.invert, 0, 100, kinds="bi"),
+    Case("shift_left", np.left_shift, (Of(A, 0, 7), Of(A, 0, 4)), kinds="ui"),
+    Case("shift_right", np.right_shift, (Of(A, -100, 100), Of(A, 0, 7)), kinds="ui"),
+    Case("select", np.where, (Of(A, dtype="bool"), Of(A), Of(A)), kinds="buifc"),
+    Case("clamp", lambda a, x, b: np.minimum(np.maximum(x, a), b), (Of(A, -2, 0), Of(A), Of(A, 0, 2)), kinds="buif"),
+    Case("convert", lambda x, dtype: x.astype(dtype), ONE, {"dtype": np.dtype("float64")}, "buif", cast=False),
+    Case("convert", lambda x, dtype: x.astype(dtype), ONE, {"dtype": np.dtype("int16")}, "buif", "int", False, cast=False),
+    Case("convert", lambda x, dtype: x != 0, ONE, {"dtype": np.dtype(bool)}, "buifc", "bool", False, cast=False),
+    Case("convert", lambda x, dtype: x.real, ONE, {"dtype": np.dtype("float64")}, "c", "real", False, cast=False),
+    Case(
+        "bitcast", lambda x, dtype: x.view(dtype), (Of(A, dtype="float64"),), {"dtype": np.dtype("int64")},
+        "f", derivative=False, cast=False,
+    ),
+]  # fmt: skip
+
+
+def pad_reference(x: Any, value: Any, *, low: Any, high: Any, interior: Any) -> Any:
+    for axis in range(x.ndim):
+        d = x.shape[axis]
+        lines = []
+        for i in range(d):
+            lines.append(np.take(x, [i], axis))
+            if i < d - 1:
+                lines += [np.full_like(lines[0], value)] * interior[axis]
+        lines = (
+            [np.full_like(lines[0], value)] * max(low[axis], 0)
+            + lines
+            + [np.full_like(lines[0], value)] * max(high[axis], 0)
+        )
+        stop = len(lines) + min(high[axis], 0)
+        nothing = np.take(x, range(0), axis)
+        x = np.concatenate([nothing, *lines[max(-low[axis], 0) : stop]], axis)
+    return x
+
+
+def strided_write(x: Any, y: Any, *, start: Any, step: Any) -> Any:
+    x = x.copy()
+    x[tuple(slice(a, a + s * n, s) for a, s, n in zip(start, step, y.shape, strict=True))] = y
+    return x
+
+
+SHAPES = [
+    Case("mark", lambda x, depth: x, ONE, {"depth": 2}, "buifc"),
+    Case("stop_gradient", lambda x: x, ONE, {}, "buifc", derivative=False),
+    Case("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), (Of((3, 1)),), {"shape": (2, 3, 4)}, "buifc"),
+    Case("reshape", lambda x, shape: x.reshape(shape), (Of(A),), {"shape": (2, 1, 6)}, "buifc"),
+    Case("transpose", lambda x, axes: x.transpose(axes), (Of(B),), {"axes": (2, 0, 1)}, "buifc"),
+    Case("flip", lambda x, axes: np.flip(x, axes), (Of(B),), {"axes": (0, 2)}, "buifc"),
+    Case(
+        "slice", lambda x, start, stop, step: x[1:3, 0:4:3], (Of(A),), {"start": (1, 0), "stop": (3, 4), "step": (1, 3)}, "buifc",
+    ),
+    Case("pad", pad_reference, (Of(A), Of(())), {"low": (1, -1), "high": (0, 2), "interior": (0, 2)}, "buifc"),
+    Case("concatenate", lambda *xs, axis: np.concatenate(xs, axis), (Of(A), Of((3, 2)), Of((3, 0))), {"axis": 1}, "buifc"),
+    Case(
+        "iota", lambda shape, dtype, axis, device: np.broadcast_to(np.arange(3)[:, None], shape), (),
+        {"shape": (3, 2), "dtype": np.dtype("int32"), "axis": 0, "device": CPU}, "f", derivative=False, cast=False,
+    ),
+    Case("update_slice", strided_write, (Of((4, 5)), Of((2, 2))), {"start": (0, 1), "step": (2, 3)}, "buifc"),
+]  # fmt: skip
+
+
+def cumulate(f: Any) -> Any:
+    def reference(x: Any, *, axis: int, reverse: bool) -> Any:
+        x = np.flip(x, axis) if reverse else x
+        y = f.accumulate(x, axis, dtype=x.dtype)
+        return np.flip(y, axis) if reverse else y
+
+    return reference
+
+
+def reducer(f: Any) -> Any:
+    return lambda x, axes: f(x, axis=axes)
+
+
+REDUCTIONS = [
+    Case("reduce_sum", lambda x, axes: x.sum(axes, dtype=x.dtype), (Of(B),), {"axes": (0, 2)}, "uifc"),
+    Case("reduce_sum", lambda x, axes: x, (Of(A),), {"axes": ()}, "uifc", "nothing"),
+    Case("reduce_prod", lambda x, axes: x.prod(axes, dtype=x.dtype), (Of(B, 0.5),), {"axes": (0, 2)}, "uifc"),
+    Case("reduce_max", reducer(np.max), (Of(B),), {"axes": (0, 2)}, "buif"),
+    Case("reduce_min", reducer(np.min), (Of(B),), {"axes": (1,)}, "buif"),
+    Case("reduce_and", reducer(np.all), (Of(B),), {"axes": (0,)}, "b"),
+    Case("reduce_or", reducer(np.any), (Of(B),), {"axes": (0, 1)}, "b"),
+    Case("argmax", lambda x, axis: np.argmax(x, axis), (Of(B),), {"axis": 1}, "buif", derivative=False, cast=False),
+    Case("argmin", lambda x, axis: np.argmin(x, axis), (Of(B),), {"axis": 2}, "buif", derivative=False, cast=False),
+    *[
+        Case(n, cumulate(f), (Of(A, -1.5, 1.5),), {"axis": a, "reverse": r}, k, "reverse" if r else "")
+        for n, f, k in (
+            ("cumsum", np.add, "uifc"), ("cumprod", np.multiply, "uifc"), ("cummax", np.maximum, "buif"), ("cummin", np.minimum, "buif"),
+        )
+        for a, r in ((0, False), (1, True))
+    ],
+]  # fmt: skip
+
+
+def sort_reference(*xs: Any, axis: int, num_keys: int, descending: bool) -> Any:
+    out = [np.empty_like(x) for x in xs]
+    for where in np.ndindex(*[1 if i == axis else d for i, d in enumerate(xs[0].shape)]):
+        line = tuple(slice(None) if i == axis else k for i, k in enumerate(where))
+        rows = list(zip(*[x[line] for x in xs], strict=True))
+        rows.sort(key=lambda r: r[:num_keys], reverse=descending)  # Python's reverse sort is stable too
+        for o, column in zip(out, zip(*rows, strict=True), strict=True):
+            o[line] = column
+    return tuple(out)
+
+
+def top_reference(x: Any, *, k: int, axis: int, largest: bool) -> Any:
+    order = np.argsort(-x if largest else x, axis=axis, kind="stable").take(range(k), axis)
+    return np.take_along_axis(x, order, axis), order
+
+
+KEYS = (Of(A, 0, 2, "int32"), Of(A), Of(A))
+SORTS = [
+    Case("sort", sort_reference, (Of(A), Of(A)), {"axis": 1, "num_keys": 1, "descending": False}, "uif"),
+    Case("sort", sort_reference, KEYS, {"axis": 0, "num_keys": 2, "descending": True}, "if", "keys", cast=False),
+    Case("top_k", top_reference, (Of(B),), {"k": 2, "axis": 1, "largest": True}, "if", cast=False),
+    Case("top_k", top_reference, (Of(B),), {"k": 3, "axis": 2, "largest": False}, "if", "smallest", cast=False),
+]
+
+
+def normal(x: Any, indices: Any, axes: Any, mode: str) -> tuple[Any, Any]:
+    found, valid = [], np.ones(indices[0].shape, bool)
+    for i, a in zip(indices, axes, strict=True):
+        i = np.where(i < 0, i + x.shape[a], i)
+        valid &= (i >= 0) & (i < x.shape[a])
+        found.append(np.clip(i, 0, x.shape[a] - 1))
+    return found, valid if mode in ("fill", "drop") else np.ones_like(valid)
+
+
+def gather_reference(x: Any, *indices: Any, axes: Any, mode: str) -> Any:
+    found, valid = normal(x, indices, axes, mode)
+    rest = [d for i, d in enumerate(x.shape) if i not in axes]
+    y = np.zeros((*indices[0].shape, *rest), x.dtype)
+    for at in np.ndindex(*indices[0].shape):
+        if valid[at]:
+            place = [slice(None)] * x.ndim
+            for i, a in zip(found, axes, strict=True):
+                place[a] = i[at]
+            y[at] = x[tuple(place)]
+    return y
+
+
+def scatter_reference(x: Any, updates: Any, *indices: Any, axes: Any, op: str, mode: str) -> Any:
+    found, valid = normal(x, indices, axes, mode)
+    y = x.copy()
+    f = {"set": lambda a, b: b, "add": np.add, "mul": np.multiply, "min": np.minimum, "max": np.maximum}[op]
+    for at in np.ndindex(*indices[0].shape):
+        if valid[at]:
+            place = [slice(None)] * x.ndim
+            for i, a in zip(found, axes, strict=True):
+                place[a] = i[at]
+            y[tuple(place)] = f(y[tuple(place)], updates[at])
+    return y
+
+
+def clamped(x: Any, starts: Any, sizes: Any) -> Any:
+    firsts = [min(max(int(s), 0), d - n) for s, d, n in zip(starts, x.shape, sizes, strict=True)]
+    return tuple(slice(a, a + n) for a, n in zip(firsts, sizes, strict=True))
+
+
+def dynamic_update(x: Any, y: Any, *starts: Any) -> Any:
+    x = x.copy()
+    x[clamped(x, starts, y.shape)] = y
+    return x
+
+
+IN, OUT = Of((2, 3), -4, 3, "int64"), Of((2, 3), -7, 6, "int64")
+MIDDLE, PAIR = Of((5,), -3, 2, "int32"), Of((5,), -4, 3, "int32")
+START = Of((), -3, 5, "int32")
+INDEXING = [
+    Case("gather", gather_reference, (Of((4, 5)), IN), {"axes": (0,), "mode": "raise"}, "buifc"),
+    Case("gather", gather_reference, (Of((2, 3, 4)), MIDDLE), {"axes": (1,), "mode": "raise"}, "if", "middle"),
+    Case("gather", gather_reference, (Of((3, 2, 4)), MIDDLE, PAIR), {"axes": (0, 2), "mode": "clip"}, "if", "pair"),
+    Case("gather", gather_reference, (Of((4, 5)), OUT), {"axes": (1,), "mode": "fill"}, "bif", "fill"),
+    *[
+        Case("scatter", scatter_reference, (Of(x), Of(u), *i), {"axes": a, "op": op, "mode": m}, k, f"{op}-{m}")
+        for op, k in (("set", "buifc"), ("add", "uifc"), ("mul", "uifc"), ("min", "buif"), ("max", "buif"))
+        for x, u, i, a, m in (
+            ((4, 5), (2, 3, 5), (IN,), (0,), "raise"),
+            ((4, 3, 2), (5, 3), (PAIR._replace(low=-9, high=9), MIDDLE), (0, 2), "drop"),
+            ((3, 4), (2, 3, 3), (OUT,), (1,), "clip"),
+        )
+    ],
+    Case(
+        "dynamic_slice", lambda x, *starts, sizes: x[clamped(x, starts, sizes)], (Of((4, 5, 3)), START, START, START),
+        {"sizes": (2, 5, 1)}, "buifc",
+    ),
+    Case("dynamic_update_slice", dynamic_update, (Of((4, 5, 3)), Of((2, 5, 1)), START, START, START), {}, "buifc"),
+]  # fmt: skip
+
+
+def dot_reference(a: Any, b: Any, *, contract: Any, batch: Any) -> Any:
+    left, right = list(range(a.ndim)), list(range(10, 10 + b.ndim))
+    for i, j in (*zip(*contract, strict=True), *zip(*batch, strict=True)):
+        right[j] = left[i]
+    out = [left[i] for i in batch[0]] + [k for k in left if k not in right]
+    out += [k for k in right if k not in left]
+    return np.einsum(a, left, b, right, out)
+
+
+def dot(a: Any, b: Any, contract: Any, batch: Any, label: str, kinds: str = "f") -> Case:
+    return Case("dot_general", dot_reference, (Of(a), Of(b)), {"contract": contract, "batch": batch}, kinds, label)
+
+
+DOTS = [
+    dot((3, 4), (4, 2), ((1,), (0,)), ((), ()), "", "uifc"),
+    dot((4, 3), (4, 2), ((0,), (0,)), ((), ()), "left transposed"),
+    dot((3, 4), (2, 4), ((1,), (1,)), ((), ()), "right transposed"),
+    dot((2, 3, 4), (2, 4, 5), ((2,), (1,)), ((0,), (0,)), "batched", "if"),
+    dot((4, 2, 3, 5), (5, 3, 2, 4), ((3, 0), (0, 3)), ((1,), (2,)), "mixed"),
+    dot((4,), (4,), ((0,), (0,)), ((), ()), "inner"),
+    dot((2,), (3,), ((), ()), ((), ()), "outer"),
+    dot((2, 3), (3, 2), ((), ()), ((0, 1), (1, 0)), "all batch"),
+]  # fmt: skip
+
+
+def dilate(x: Any, dilation: Any) -> Any:
+    lead = x.ndim - len(dilation)
+    y = np.zeros((*x.shape[:lead], *[(d - 1) * s + 1 for d, s in zip(x.shape[lead:], dilation, strict=True)]), x.dtype)
+    y[(..., *[slice(None, None, s) for s in dilation])] = x
+    return y
+
+
+def conv_reference(x: Any, w: Any, *, stride: Any, padding: Any, x_dilation: Any, w_dilation: Any, groups: int) -> Any:
+    x, w = dilate(x, x_dilation), dilate(w, w_dilation)
+    x = np.pad(x, [(0, 0), (0, 0), *[(max(a, 0), max(b, 0)) for a, b in padding]])
+    x = x[(..., *[slice(max(-a, 0), d - max(-b, 0)) for (a, b), d in zip(padding, x.shape[2:], strict=True)])]
+    rank = len(stride)
+    windows = sliding_window_view(x, w.shape[2:], axis=tuple(range(2, 2 + rank)))
+    windows = windows[(slice(None), slice(None), *[slice(None, None, s) for s in stride])]
+    n, c, out = windows.shape[0], windows.shape[1] // groups, windows.shape[2 : 2 + rank]
+    windows = windows.reshape(n, groups, c, math.prod(out), -1)
+    kernels = w.reshape(groups, w.shape[0] // groups, c, -1)
+    return np.einsum("ngcpk,gock->ngop", windows, kernels).reshape(n, w.shape[0], *out)
+
+
+def moves(stride: Any, padding: Any, x_dilation: Any, w_dilation: Any, groups: int) -> dict[str, Any]:
+    return {"stride": stride, "padding": padding, "x_dilation": x_dilation, "w_dilation": w_dilation, "groups": groups}
+
+
+CONVS = (
+    ("", (2, 3, 5, 4), (2, 3, 3, 2), moves((1, 1), ((1, 1), (0, 1)), (1, 1), (1, 1), 1)),
+    ("wide", (2, 9, 4, 4), (2, 9, 3, 3), moves((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)),
+    ("strided", (2, 4, 7, 6), (4, 2, 3, 2), moves((2, 3), ((-1, 2), (1, -1)), (1, 2), (2, 1), 2)),
+    ("depthwise", (2, 3, 6, 5), (6, 1, 2, 3), moves((1, 2), ((0, 1), (2, 0)), (1, 1), (2, 1), 3)),
+    ("line", (2, 16, 6), (2, 8, 3), moves((2,), ((1, 2),), (1,), (1,), 2)),
+    ("volume", (1, 2, 3, 4, 3), (2, 2, 2, 2, 2), moves((1, 2, 1), ((0, 0), (1, 0), (0, 1)), (1, 1, 1), (1, 1, 1), 1)),
+)
+
+
+def linear_transpose(f: Any, shape: Any, ct: Any) -> Any:
+    """The transpose of a linear function of a small array, from its values at the unit vectors."""
+    y = np.zeros(math.prod(shape), ct.dtype)
+    for i in range(y.size):
+        unit = np.zeros(y.size, ct.dtype)
+        unit[i] = 1
+        y[i] = (f(unit.reshape(shape)) * ct).sum(dtype=ct.dtype)
+    return y.reshape(shape)
+
+
+def conv_cases(label: str, x: Any, w: Any, params: dict[str, Any]) -> list[Case]:
+    y = conv_reference(np.zeros(x), np.zeros(w), **params).shape
+
+    def dx(ct: Any, w: Any, *, x_shape: Any, **params: Any) -> Any:
+        return linear_transpose(lambda x: conv_reference(x, w, **params), x_shape, ct)
+
+    def dw(x: Any, ct: Any, *, w_shape: Any, **params: Any) -> Any:
+        return linear_transpose(lambda w: conv_reference(x, w, **params), w_shape, ct)
+
+    kinds = "f" if label else "uifc"
+    return [
+        Case("conv", conv_reference, (Of(x), Of(w)), params, kinds, label),
+        Case("conv_dx", dx, (Of(y), Of(w)), {"x_shape": x, **params}, kinds, label),
+        Case("conv_dw", dw, (Of(x), Of(y)), {"w_shape": w, **params}, kinds, label),
+    ]
+
+
+def windows_of(x: Any, fill: Any, *, window: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """All windows, their elements on one last axis."""
+    x = np.pad(x, padding, constant_values=fill)
+    spans = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    y = sliding_window_view(x, spans)[tuple(slice(None, None, s) for s in stride)]
+    y = y[(..., *[slice(None, None, d) for d in dilation])]
+    return y.reshape(*y.shape[: x.ndim], -1)
+
+
+def lowest(x: Any) -> Any:
+    return -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
+
+
+def window_max(x: Any, **params: Any) -> Any:
+    return windows_of(x, lowest(x), **params).max(axis=-1)
+
+
+def window_push(dx: Any, x: Any, **params: Any) -> Any:
+    first = windows_of(x, -np.inf, **params).argmax(axis=-1)[..., None]
+    return np.take_along_axis(windows_of(dx, 0, **params), first, -1)[..., 0]
+
+
+def window_pull(ct: Any, x: Any, **params: Any) -> Any:
+    return linear_transpose(lambda dx: window_push(dx, x, **params), x.shape, ct)
+
+
+def window_sum(x: Any, **params: Any) -> Any:
+    return windows_of(x, 0, **params).sum(axis=-1, dtype=x.dtype)
+
+
+def window_sum_pull(ct: Any, *, x_shape: Any, **params: Any) -> Any:
+    return linear_transpose(lambda x: window_sum(x, **params), x_shape, ct)
+
+
+def window_cases(label: str, x: Any, params: dict[str, Any]) -> list[Case]:
+    y = window_sum(np.zeros(x), **params).shape
+    return [
+        Case("window_max", window_max, (Of(x),), params, "buif", label),
+        Case("window_max_push", window_push, (Of(x), Of(x)), params, "f", label),
+        Case("window_max_pull", window_pull, (Of(y), Of(x)), params, "f", label),
+        Case("window_sum", window_sum, (Of(x),), params, "uifc", label),
+        Case("window_sum_pull", window_sum_pull, (Of(y),), {"x_shape": x, **params}, "uifc", label),
+    ]
+
+
+WINDOWS = (
+    ("", (2, 5, 6), {"window": (1, 2, 3), "stride": (1, 2, 2), "padding": ((0, 0), (0, 1), (1, 1)), "dilation": (1, 1, 1)}),
+    ("dilated", (6, 7), {"window": (2, 3), "stride": (1, 2), "padding": ((1, 0), (0, 2)), "dilation": (3, 2)}),
+)  # fmt: skip
+
+
+def philox_block(block: int, key: Any) -> list[int]:
+    """Philox4x32-10 of one counter (block, 0) in Python integers."""
+    c, k = [block & 0xFFFFFFFF, block >> 32 & 0xFFFFFFFF, 0, 0], [int(key[0]), int(key[1])]
+    for _ in range(10):
+        p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [q >> 32 ^ c[1] ^ k[0], q & 0xFFFFFFFF, p >> 32 ^ c[3] ^ k[1], p & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def bits_reference(key: Any, offset: Any, *, shape: Any) -> Any:
+    n = math.prod(shape)
+    words = [w for i in range(-(-n // 4)) for w in philox_block(int(offset) + i, key)]
+    return np.array(words[:n], "uint64").reshape(shape)
+
+
+RANDOM = [
+    Case(
+        "random_bits", bits_reference, (Of((2,), 0, 2**32 - 1, "uint32"), Of((), 0, 2**40, "uint64")), {"shape": (3, 7)}, "f",
+        cast=False,
+    ),
+]  # fmt: skip
+
+CASES: list[Case] = [
+    *ELEMENTWISE, *SHAPES, *REDUCTIONS, *SORTS, *INDEXING, *DOTS,
+    *[case for row in CONVS for case in conv_cases(*row)],
+    *[case for row in WINDOWS for case in window_cases(*row)],
+    *RANDOM,
+]  # fmt: skip
