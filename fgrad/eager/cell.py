@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from fgrad.ir.graph import Value, leaf
 from fgrad.ir.types import Device, TensorType
@@ -40,6 +40,7 @@ class Cell:
     _value: Value
     _tape: Any
     _extra: Extra | None
+    _result: ClassVar[type[Any]]  # the class that operations on this one give
 
     @property
     def extra(self) -> Extra:

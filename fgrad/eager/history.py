@@ -52,7 +52,7 @@ def plan_history(tape: Tape, values: Iterable[Value]) -> Plan | None:
         return None
     order = topological(outputs)
     forward = {*order, *(x for v in order for x in v.operands)}
-    ends = [v for v in forward if v.needs and (v.prim is None or v.prim.name == "mark")]
+    ends = [v for v in forward if v.needs and (v.prim is None or (v.prim.name == "mark" and v.params[0]))]
     barriers = [v for v in barriers_of(tape) if v in forward]
     roots = list(dict.fromkeys([*outputs, *barriers, *(x for v in barriers for x in v.operands if x.needs)]))
     read: dict[Value, None] = {}

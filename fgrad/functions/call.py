@@ -101,17 +101,22 @@ def compose(rule: Callable[..., Any], *xs: Any, **static: Any) -> Any:
     """A composite rule on cells, recorded by one look-up: `rule(*values, **static) -> value`."""
     tape = THREAD.tape
     values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
-    key = (rule, *static.values()) if static else rule
+    key = (rule, *map(static_key, static.values())) if static else rule
     cls = type(xs[0])._result if xs else None
     (v,) = composite(key, lambda *given: (rule(*given, **static),), values, tape)
     return wrap(cls, tape, v)  # type: ignore[arg-type]  # composites without operands name their class elsewhere
+
+
+def static_key(x: Any) -> Any:
+    """A static argument as a key: floats by text, since -0.0 == 0.0 and nan != nan."""
+    return str(x) if x.__class__ is float else x
 
 
 def compose_many(rule: Callable[..., Any], *xs: Any, **static: Any) -> tuple[Any, ...]:
     """As `compose`, for a rule that returns several values."""
     tape = THREAD.tape
     values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
-    found = composite((rule, *static.values()), lambda *given: rule(*given, **static), values, tape)
+    found = composite((rule, *map(static_key, static.values())), lambda *given: rule(*given, **static), values, tape)
     return tuple([wrap(type(xs[0])._result, tape, v) for v in found])
 
 
@@ -127,7 +132,7 @@ def axis_of(x: Any, dim: int, extra: int = 0) -> int:
             where=caller(),
             fix="use a dimension the tensor has",
         )
-    return int(dim) % limit
+    return int(dim % limit)
 
 
 def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
@@ -159,9 +164,4 @@ def device_of(device: Any) -> Device:
         return CPU
     if isinstance(device, Device):
         return device
-    if isinstance(device, int):
-        return Device("cuda", device)
-    if isinstance(device, str):
-        name, _, index = device.partition(":")
-        return Device(name, int(index or 0)) if not index or index.isdigit() else Device(device)
-    return Device(device.type, device.index or 0)
+    return Device("cuda", device) if isinstance(device, int) else Device(device)

@@ -118,9 +118,9 @@ def set_default_dtype(d: Any) -> None:
 def number_dtype(x: Any, beside: Dtype | None) -> Dtype:
     """The type a Python number takes beside a tensor: the tensor's, unless its kind is higher."""
     if isinstance(x, bool | np.bool_):
-        rank, own = "b", np.dtype("bool")
+        rank, own = "b", dtype_of("bool")
     elif isinstance(x, int | np.integer):
-        rank, own = "i", np.dtype("int64")
+        rank, own = "i", dtype_of("int64")
     elif isinstance(x, float | np.floating):
         rank, own = "f", default_float()
     else:

@@ -22,6 +22,10 @@ class Device:
     def __new__(cls, type: str, index: int = 0) -> Device:  # noqa: D102
         found = cls._known.get((type, index))
         if found is None:
+            type, _, digits = type.partition(":")
+            if digits.isdigit() and (type, int(digits)) in cls._known:
+                return cls._known[type, int(digits)]
+            index = int(digits) if digits.isdigit() else index if not digits else -1
             if type not in ("cpu", "cuda") or index < 0:
                 raise DeviceError(f"no device {type}:{index}", fix="use cpu, cuda or cuda:index")
             found = cls._known[type, index] = super().__new__(cls)
@@ -34,7 +38,8 @@ class Device:
     def __str__(self) -> str:
         return "cpu" if self.type == "cpu" else f"{self.type}:{self.index}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + (")" if self.type == "cpu" else f", index={self.index})")
 
 
 CPU = Device("cpu")

@@ -141,7 +141,7 @@ def remainder(x: Value, y: Value) -> Any:
     """Python's %: the sign of the divisor, 0 for an integer divisor of 0."""
     r = rem(x, y)
     zero = number(0, r)
-    wrong = ne(r, zero) & (lt(r, zero) ^ lt(y if y.ndim else y, number(0, y)))
+    wrong = ne(r, zero) & (lt(r, zero) ^ lt(y, number(0, y)))
     return select(wrong, r + y, r)
 
 

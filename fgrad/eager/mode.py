@@ -1,0 +1,18 @@
+"""Whether derivatives are recorded: a mode of the thread, kept across flushes."""
+
+from __future__ import annotations
+
+from fgrad.eager.tape import THREAD
+
+
+def set_grad(on: bool) -> bool:
+    """Switches recording of derivatives on or off; returns what it was."""
+    before, THREAD.grad = THREAD.grad, on
+    tape = THREAD.tape
+    tape.memo = tape.interned.smooth if on else tape.interned.frozen
+    return before
+
+
+def grad_enabled() -> bool:
+    """True if derivatives are being recorded."""
+    return THREAD.grad

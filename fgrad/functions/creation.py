@@ -1,0 +1,245 @@
+"""PyTorch's creation functions: tensors from data, filled, ranges, random.
+
+All take `dtype`, `device` and `requires_grad`; filled tensors are recorded, so a program can absorb them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.cell import concrete
+from fgrad.eager.convert import host_array
+from fgrad.eager.record import wrap
+from fgrad.eager.tape import THREAD
+from fgrad.eager.views import buffer_of, require_grad
+from fgrad.errors import ArgumentError, DtypeError
+from fgrad.functions import inplace
+from fgrad.functions.call import convert, device_of
+from fgrad.functions.dtypes import as_numpy, default_float, number_dtype
+from fgrad.functions.random import (
+    integer_values,
+    normal_values,
+    permutation_values,
+    shape_of,
+    uniform_values,
+)
+from fgrad.functions.tensor import Tensor
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import Dtype
+from fgrad.ir.types import CPU, TensorType
+from fgrad.primitives import composites as c
+
+
+def finish(x: Any, device: Any, requires_grad: bool) -> Any:
+    """On its device, as a leaf if asked."""
+    where = device_of(device)
+    if where is not CPU:
+        x = inplace.transfer(x, where)
+    if requires_grad:
+        require_grad(x, True)
+    return x
+
+
+def recorded(key: Any, rule: Callable[[], Any]) -> Any:
+    """A tensor without operands, recorded once."""
+    tape = THREAD.tape
+    v = tape.memo.get(key)
+    if v is None:
+        v = tape.memo[key] = rule()
+    return wrap(Tensor, tape, v)
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+    """A copy of numbers, nested sequences or an array. Floats become the default dtype, arrays keep theirs.
+
+    >>> import fgrad
+    >>> fgrad.tensor([[1.0, 2.0]])
+    tensor([[1., 2.]])
+    """
+    if isinstance(data, Tensor):
+        data = buffer_of(data)
+    if isinstance(data, list | tuple) and any_tensor(data):
+        data = nested(data)
+    a = host_array(data, None if dtype is None else as_numpy(dtype))
+    return finish(concrete(Tensor, a, TensorType(a.shape, a.dtype)), device, requires_grad)
+
+
+def any_tensor(data: Any) -> bool:
+    """True if a nested sequence holds tensors."""
+    return any(isinstance(x, Tensor) or (isinstance(x, list | tuple) and any_tensor(x)) for x in data)
+
+
+def nested(data: Any) -> Any:
+    """Nested sequences with tensors as arrays."""
+    return np.stack([np.asarray(nested(x)) if isinstance(x, list | tuple) else np.asarray(
+        buffer_of(x) if isinstance(x, Tensor) else x) for x in data])  # fmt: skip
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """The tensor itself where nothing changes; NumPy arrays share memory."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    if isinstance(data, np.ndarray) and (dtype is None or as_numpy(dtype) == data.dtype):
+        return from_numpy(data).to(device=device)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def from_numpy(ndarray: Any) -> Any:
+    """A tensor that shares the array's memory: writes on either side are seen on the other."""
+    if not isinstance(ndarray, np.ndarray):
+        raise DtypeError(f"expected np.ndarray (got {type(ndarray).__name__})", where=caller(), fix="use tensor(data)")
+    host_array(ndarray[:0] if ndarray.ndim else ndarray)
+    x = concrete(Tensor, ndarray, TensorType(ndarray.shape, ndarray.dtype))
+    x.extra.exposed = True
+    return x
+
+
+def fill(shape: tuple[int, ...], value: Any, dtype: Dtype, device: Any, requires_grad: bool) -> Any:
+    """One number everywhere."""
+    if any(d < 0 for d in shape):
+        raise ArgumentError(f"Trying to create tensor with negative dimension: {list(shape)}", where=caller(),
+                            fix="use sizes of 0 or more")  # fmt: skip
+    a = np.asarray(value).astype(dtype)
+    key = ("full", shape, dtype, a.tobytes())
+    x = recorded(key, lambda: c.broadcast_to(c.constant(a), shape=shape) if shape else c.constant(a))
+    return finish(x, device, requires_grad)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """`fill_value` everywhere, in its own dtype unless given."""
+    d = number_dtype(fill_value, None) if dtype is None else as_numpy(dtype)
+    return fill(shape_of((size,)) if not isinstance(size, int) else (size,), fill_value, d, device, requires_grad)
+
+
+def _filled(value: float, name: str) -> Callable[..., Any]:
+    def make(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
+             layout: Any = None, pin_memory: bool = False, memory_format: Any = None) -> Any:  # fmt: skip
+        d = default_float() if dtype is None else as_numpy(dtype)
+        x = fill(shape_of(size), value, d, device, requires_grad)
+        return x if out is None else out.copy_(x)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A tensor of shape `size` filled with {value:g}, of the default float dtype unless given."
+    return make
+
+
+zeros, ones, empty = _filled(0, "zeros"), _filled(1, "ones"), _filled(0, "empty")
+
+
+def _like(make: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def like(input: Any, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+             memory_format: Any = None) -> Any:  # fmt: skip
+        return make(input._type.shape, *args, dtype=dtype or input._type.dtype, device=device or input._device,
+                    requires_grad=requires_grad)  # fmt: skip
+
+    like.__name__ = like.__qualname__ = name
+    like.__doc__ = f"As {make.__name__}, with the shape, dtype and device of `input` unless given."
+    return like
+
+
+zeros_like, ones_like = _like(zeros, "zeros_like"), _like(ones, "ones_like")
+empty_like, full_like = _like(empty, "empty_like"), _like(full, "full_like")
+
+
+def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+           requires_grad: bool = False) -> Any:  # fmt: skip
+    """start, start + step, ... below end; int64 unless a float is given."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if step == 0 or (end - start) / step < 0:
+        raise ArgumentError(
+            f"arange({start}, {end}, {step}): upper bound and lower bound inconsistent with step sign", where=caller(),
+            fix="use a non-zero step towards the end",
+        )  # fmt: skip
+    floats = any(isinstance(x, float) for x in (start, end, step))
+    d = as_numpy(dtype) if dtype is not None else default_float() if floats else np.dtype("int64")
+    n = math.ceil((end - start) / step)
+    x = recorded(("arange", n, str(start), str(step), d), lambda: _progression(n, start, step, d))
+    return finish(x, device, requires_grad)
+
+
+def _progression(n: int, start: Any, step: Any, d: Dtype) -> Any:
+    wide = np.dtype("float64") if d.kind in "fV" else np.dtype("int64")
+    i = c.iota(shape=(n,), dtype=np.dtype("int64"), axis=0)
+    x = c.convert(i, dtype=wide) * c.constant(np.asarray(step, wide)) + c.constant(np.asarray(start, wide))
+    return c.convert(x, dtype=d)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
+             requires_grad: bool = False) -> Any:  # fmt: skip
+    """`steps` numbers from start to end, both included, evenly spaced."""
+    d = default_float() if dtype is None else as_numpy(dtype)
+    a = np.linspace(float(start), float(end), steps).astype(d)
+    return finish(concrete(Tensor, a, TensorType(a.shape, d)), device, requires_grad)
+
+
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+             requires_grad: bool = False) -> Any:  # fmt: skip
+    """base ** linspace(start, end, steps)."""
+    d = default_float() if dtype is None else as_numpy(dtype)
+    a = np.logspace(float(start), float(end), steps, base=base).astype(d)
+    return finish(concrete(Tensor, a, TensorType(a.shape, d)), device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones on the main diagonal of an n × m matrix."""
+    d = default_float() if dtype is None else as_numpy(dtype)
+    shape = (n, n if m is None else m)
+    x = recorded(("eye", shape, d), lambda: c.convert(
+        c.tril_mask(shape=shape, k=0) & c.tril_mask(shape=shape, k=0, upper=True), dtype=d))  # fmt: skip
+    return finish(x, device, requires_grad)
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None) -> Any:
+    """A 0-d tensor, of the default float dtype unless given."""
+    return tensor(s, dtype=dtype or default_float(), device=device)
+
+
+def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Numbers drawn evenly from [0, 1)."""
+    d = default_float() if dtype is None else as_numpy(dtype)
+    return finish(uniform_values(Tensor, shape_of(size), 0.0, 1.0, generator, d), device, requires_grad)
+
+
+def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Draws of the standard normal distribution."""
+    d = default_float() if dtype is None else as_numpy(dtype)
+    return finish(normal_values(Tensor, shape_of(size), 0.0, 1.0, generator, d), device, requires_grad)
+
+
+def randint(low: int, high: Any = None, size: Any = None, *, generator: Any = None, dtype: Any = None,
+            device: Any = None, requires_grad: bool = False) -> Any:  # fmt: skip
+    """Integers of [low, high): `randint(high, size)` or `randint(low, high, size)`; int64 unless given."""
+    if size is None:
+        low, high, size = 0, low, high
+    x = integer_values(Tensor, tuple(size), low, high, generator, dtype)
+    return finish(x, device, requires_grad)
+
+
+def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Any:
+    """A random order of 0..n-1, int64 unless given."""
+    x = permutation_values(Tensor, n, generator)
+    return finish(x if dtype is None else convert(x, as_numpy(dtype)), device, False)
+
+
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None) -> Any:
+    """Normal draws with a mean and standard deviation given as numbers (with `size`) or tensors."""
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        return normal_values(Tensor, tuple(size), float(mean), float(std), generator)
+    like = mean if isinstance(mean, Tensor) else std
+    shape = (mean + std).shape
+    return normal_values(Tensor, tuple(shape), 0.0, 1.0, generator, like._type.dtype) * std + mean
+
+
+rand_like, randn_like = _like(rand, "rand_like"), _like(randn, "randn_like")
+
+
+def randint_like(input: Any, low: int, high: int | None = None, *, dtype: Any = None) -> Any:
+    """randint in the shape and dtype of `input`."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, input._type.shape, dtype=dtype or input._type.dtype)

@@ -1,0 +1,196 @@
+"""PyTorch's products of matrices and vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.errors import ShapeError, need
+from fgrad.functions.call import axis_of, compose, same
+from fgrad.functions.pointwise import add, into, mul
+from fgrad.functions.shape import movedim, reshape, stack, unsqueeze
+from fgrad.ir.apply import caller
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.primitives import composites as c
+from fgrad.primitives.linear import dot_general
+
+
+def _matmul_rule(a: Any, b: Any) -> Any:
+    return FUNCTIONS["matmul"](a, b)
+
+
+def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Matrix product over the last two dimensions, batch dimensions broadcast; 1-d operands are vectors."""
+    a, b = same((input, other))
+    if not a._type.shape or not b._type.shape:
+        raise ShapeError(
+            f"both arguments to matmul need to be at least 1D, but they are {a._type.ndim}D and {b._type.ndim}D",
+            where=caller(), fix="use * for scalars",
+        )  # fmt: skip
+    inner = a._type.shape[-1], b._type.shape[-2 if b._type.ndim > 1 else 0]
+    if inner[0] != inner[1]:
+        raise ShapeError(
+            f"matmul: inner axes differ in {a._type} @ {b._type} ({inner[0]} != {inner[1]}); mat1 and mat2 shapes "
+            "cannot be multiplied", where=caller(), fix="transpose one operand (x.mT) or check the layer widths",
+        )  # fmt: skip
+    return into(out, compose(_matmul_rule, a, b))
+
+
+def ranked(name: str, *pairs: tuple[Any, int]) -> None:
+    """PyTorch's check of the number of dimensions."""
+    for x, rank in pairs:
+        if x._type.ndim != rank:
+            raise ShapeError(f"{name}: expected a {rank}-D tensor, got {x._type}", where=caller(),
+                             fix=f"give a tensor with {rank} dimensions, or use matmul")  # fmt: skip
+
+
+def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
+    """(n, m) @ (m, p)."""
+    ranked("mm", (input, 2), (mat2, 2))
+    return matmul(input, mat2, out=out)
+
+
+def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
+    """(b, n, m) @ (b, m, p)."""
+    ranked("bmm", (input, 3), (mat2, 3))
+    return matmul(input, mat2, out=out)
+
+
+def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
+    """(n, m) @ (m,)."""
+    ranked("mv", (input, 2), (vec, 1))
+    return matmul(input, vec, out=out)
+
+
+def dot(input: Any, tensor: Any, *, out: Any = None) -> Any:
+    """Sum of products of two vectors."""
+    ranked("dot", (input, 1), (tensor, 1))
+    return matmul(input, tensor, out=out)
+
+
+def outer(input: Any, vec2: Any, *, out: Any = None) -> Any:
+    """input[i] * vec2[j]."""
+    ranked("outer", (input, 1), (vec2, 1))
+    return mul(unsqueeze(input, 1), vec2, out=out)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
+    """beta * input + alpha * mat1 @ mat2."""
+    product = mm(mat1, mat2)
+    return add(scaled(input, beta), scaled(product, alpha), out=out)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
+    """beta * input + alpha * batch1 @ batch2."""
+    return add(scaled(input, beta), scaled(bmm(batch1, batch2), alpha), out=out)
+
+
+def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
+    """beta * input + alpha * mat @ vec."""
+    return add(scaled(input, beta), scaled(mv(mat, vec), alpha), out=out)
+
+
+def scaled(x: Any, factor: float) -> Any:
+    """x * factor, x itself for 1."""
+    return x if factor == 1 else mul(x, factor)
+
+
+def tensordot(a: Any, b: Any, dims: Any = 2, *, out: Any = None) -> Any:
+    """Sum of products over `dims`: a number of trailing/leading dimensions, or two lists of dimensions."""
+    x, y = same((a, b))
+    if isinstance(dims, int):
+        left, right = range(x._type.ndim - dims, x._type.ndim), range(dims)
+    else:
+        left, right = dims
+    pairs = (tuple(axis_of(x, d) for d in left), tuple(axis_of(y, d) for d in right))
+    return into(out, compose(_contract, x, y, contract=pairs))
+
+
+def _contract(a: Any, b: Any, *, contract: Any) -> Any:
+    return dot_general(a, b, contract=contract, batch=((), ()))
+
+
+def einsum(equation: str, *operands: Any) -> Any:
+    """Einstein summation: `einsum("bij,bjk->bik", a, b)`. The order of contraction is opt-einsum's."""
+    given = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
+    xs = same(given) if len(given) > 1 else list(given)
+    return compose(_einsum_rule, *xs, equation=equation.replace(" ", ""))
+
+
+def _einsum_rule(*xs: Any, equation: str) -> Any:
+    oe = need("opt_einsum")
+    inputs, output, _ = oe.parser.parse_einsum_input((equation, *[_Shaped(x.shape) for x in xs]))
+    terms = inputs.split(",")
+    path = oe.contract_path(f"{inputs}->{output}", *[x.shape for x in xs], shapes=True)[0]
+    pool = list(zip(xs, terms, strict=True))
+    for step in path:
+        chosen = [pool.pop(i) for i in sorted(step, reverse=True)][::-1]
+        rest = set("".join(t for _, t in pool)) | set(output)
+        while len(chosen) > 1:
+            (a, ta), (b, tb) = chosen.pop(0), chosen.pop(0)
+            wanted = rest | set("".join(t for _, t in chosen))
+            chosen.insert(0, _pair(a, ta, b, tb, wanted))
+        pool.append(chosen[0])
+    x, term = pool[0]
+    x, term = _single(x, term, set(output))
+    return c.transpose(x, axes=tuple(term.index(s) for s in output)) if term != output else x
+
+
+class _Shaped:
+    """Stands for an operand where only its shape is read."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+def _single(x: Any, term: str, wanted: set[str]) -> tuple[Any, str]:
+    """One operand with repeated letters on the diagonal and unwanted ones summed."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            i = term.index(letter)
+            j = term.index(letter, i + 1)
+            n = x.shape[i]
+            shape = tuple(n if k in (i, j) else 1 for k in range(x.ndim))
+            row, col = (c.iota(shape=shape, dtype=np.dtype("int64"), axis=k) for k in (i, j))
+            mask = c.broadcast_to(c.eq(row, col), shape=x.shape)
+            x = c.reduce_sum(c.select(mask, x, c.number(0, x)), axes=(j,))
+            term = term[:j] + term[j + 1 :]
+    gone = tuple(i for i, s in enumerate(term) if s not in wanted)
+    return (c.reduce_sum(x, axes=gone), "".join(s for s in term if s in wanted)) if gone else (x, term)
+
+
+def _pair(a: Any, ta: str, b: Any, tb: str, wanted: set[str]) -> tuple[Any, str]:
+    """Two operands contracted by one dot_general."""
+    a, ta = _single(a, ta, wanted | set(tb))
+    b, tb = _single(b, tb, wanted | set(ta))
+    shared = [s for s in ta if s in tb]
+    batch = [s for s in shared if s in wanted]
+    summed = [s for s in shared if s not in wanted]
+    y = dot_general(
+        a, b,
+        contract=(tuple(ta.index(s) for s in summed), tuple(tb.index(s) for s in summed)),
+        batch=(tuple(ta.index(s) for s in batch), tuple(tb.index(s) for s in batch)),
+    )  # fmt: skip
+    free = [s for s in ta if s not in shared] + [s for s in tb if s not in shared]
+    return y, "".join(batch + free)
+
+
+def trace(input: Any) -> Any:
+    """Sum of the diagonal of a matrix."""
+    ranked("trace", (input, 2))
+    return einsum("ii->", input)
+
+
+def kron(input: Any, other: Any) -> Any:
+    """Kronecker product of matrices."""
+    (n, m), (p, q) = input._type.shape, other._type.shape
+    wide = mul(reshape(input, (n, 1, m, 1)), reshape(other, (1, p, 1, q)))
+    return reshape(wide, (n * p, m * q))
+
+
+def cross(input: Any, other: Any, dim: int = -1) -> Any:
+    """Cross product along a dimension of length 3."""
+    a, b = movedim(input, dim, 0), movedim(other, dim, 0)
+    parts = [a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3] for i in range(3)]
+    return stack(parts, dim)

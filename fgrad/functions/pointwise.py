@@ -1,0 +1,401 @@
+"""PyTorch's pointwise operations: promotion around one primitive or composite each.
+
+Every function takes tensors of any shapes that broadcast, and Python numbers; `out=` receives the result in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.cell import Cell
+from fgrad.eager.views import write
+from fgrad.errors import ArgumentError, DtypeError
+from fgrad.functions.call import R, binary, compose, convert, floating, is_integer, same, unary
+from fgrad.functions.dtypes import inexact_result, result_numpy
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import kind
+from fgrad.primitives import composites as c
+
+Op = Callable[..., Any]
+
+
+def into(out: Any, y: Any) -> Any:
+    """`y`, written to `out` if that is given."""
+    return y if out is None else write(out, convert(y, out._type.dtype))
+
+
+def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None) -> Op:
+    p = R[prim or name]
+
+    def op(input: Any, *, out: Any = None) -> Any:
+        return into(out, unary(p, input, floating=float_only))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"{doc} Elementwise; {'integers become the default float' if float_only else 'keeps the dtype'}."
+    return op
+
+
+def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None) -> Op:
+    p = R[prim or name]
+
+    def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        return into(out, binary(p, input, other, floating=float_only))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"{doc} Elementwise with broadcasting and type promotion."
+    return op
+
+
+def _composed(name: str, doc: str, rule: Op) -> Op:
+    def op(input: Any, *, out: Any = None) -> Any:
+        return into(out, compose(rule, floating(input)))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = doc
+    return op
+
+
+abs, neg = _unary("abs", "|x|."), _unary("neg", "-x.")  # noqa: A001
+absolute, negative = abs, neg
+exp, exp2 = _unary("exp", "e^x.", float_only=True), _unary("exp2", "2^x.", float_only=True)
+expm1 = _unary("expm1", "e^x - 1, accurate near 0.", float_only=True)
+log, log2 = _unary("log", "Natural logarithm.", float_only=True), _unary("log2", "Logarithm to base 2.", float_only=True)
+log10 = _unary("log10", "Logarithm to base 10.", float_only=True)
+log1p = _unary("log1p", "log(1 + x), accurate near 0.", float_only=True)
+sqrt = _unary("sqrt", "Square root.", float_only=True)
+rsqrt = _unary("rsqrt", "1 / sqrt(x).", float_only=True)
+sin, cos = _unary("sin", "Sine (radians).", float_only=True), _unary("cos", "Cosine (radians).", float_only=True)
+tan = _unary("tan", "Tangent (radians).", float_only=True)
+asin, acos = _unary("asin", "Arc sine.", float_only=True), _unary("acos", "Arc cosine.", float_only=True)
+atan = _unary("atan", "Arc tangent.", float_only=True)
+sinh, cosh = (_unary("sinh", "Hyperbolic sine.", float_only=True), _unary("cosh", "Hyperbolic cosine.", float_only=True))
+tanh = _unary("tanh", "Hyperbolic tangent.", float_only=True)
+asinh = _unary("asinh", "Inverse hyperbolic sine.", float_only=True)
+acosh = _unary("acosh", "Inverse hyperbolic cosine.", float_only=True)
+atanh = _unary("atanh", "Inverse hyperbolic tangent.", float_only=True)
+sigmoid = _unary("sigmoid", "1 / (1 + e^-x).", float_only=True)
+erf, erfc = (_unary("erf", "Error function.", float_only=True), _unary("erfc", "1 - erf(x).", float_only=True))
+erfinv = _unary("erfinv", "Inverse of erf.", float_only=True)
+lgamma = _unary("lgamma", "log |Gamma(x)|.", float_only=True)
+digamma = _unary("digamma", "Derivative of lgamma.", float_only=True)
+arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
+bitwise_not = _unary("bitwise_not", "Every bit (every truth value) inverted.")
+
+add_, sub_, mul_ = R["add"], R["sub"], R["mul"]
+maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties are halved.")
+minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.")
+atan2 = _binary("atan2", "Angle of the point (other, input).", float_only=True)
+arctan2 = atan2
+hypot = _binary("hypot", "sqrt(x^2 + y^2).", float_only=True)
+copysign = _binary("copysign", "|input| with the sign of other.", float_only=True)
+fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem")
+bitwise_and = _binary("bitwise_and", "Bits (truth values) of both.")
+bitwise_or = _binary("bitwise_or", "Bits (truth values) of either.")
+bitwise_xor = _binary("bitwise_xor", "Bits (truth values) of exactly one.")
+bitwise_left_shift = _binary("bitwise_left_shift", "input * 2^other.", prim="shift_left")
+bitwise_right_shift = _binary("bitwise_right_shift", "Arithmetic shift right.", prim="shift_right")
+eq, ne = _binary("eq", "input == other."), _binary("ne", "input != other.")
+lt, le = _binary("lt", "input < other."), _binary("le", "input <= other.")
+gt, ge = _binary("gt", "input > other."), _binary("ge", "input >= other.")
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+relu = _composed("relu", "max(x, 0); derivative 0 at 0.", c.relu)
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input + alpha * other."""
+    return into(out, binary(add_, input, other if alpha == 1 else mul(other, alpha)))
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input - alpha * other."""
+    for x in (input, other):
+        if isinstance(x, bool) or (isinstance(x, Cell) and x._type.dtype == np.bool_):
+            raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
+                             fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
+    return into(out, binary(sub_, input, other if alpha == 1 else mul(other, alpha)))
+
+
+def mul(input: Any, other: Any, *, out: Any = None) -> Any:
+    """input * other."""
+    d = input if isinstance(input, Cell) else other
+    if d._type.dtype.kind == "b" and result_numpy(input, other).kind == "b":
+        return into(out, binary(R["bitwise_and"], input, other))
+    return into(out, binary(mul_, input, other))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """input / other; integers divide to the default float. rounding_mode: None, "trunc" or "floor"."""
+    if rounding_mode is None:
+        return into(out, binary(R["div"], input, other, floating=True))
+    if rounding_mode == "floor":
+        return floor_divide(input, other, out=out)
+    if rounding_mode != "trunc":
+        raise ArgumentError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'",
+            where=caller(), fix="choose one of the three",
+        )  # fmt: skip
+    x, y = same((input, other))
+    if is_integer(x):
+        q = sub(x, binary(R["rem"], x, y))
+        return into(out, binary(R["floor_divide"], q, y))
+    return into(out, unary(R["trunc"], binary(R["div"], x, y)))
+
+
+true_divide, divide, multiply, subtract = div, div, mul, sub
+
+
+def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+    """floor(input / other)."""
+    x, y = same((input, other))
+    return into(out, binary(R["floor_divide"], x, y) if is_integer(x) else compose(c.floor_divide, x, y))
+
+
+def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Python's %: the sign of the divisor."""
+    x, y = same((input, other))
+    return into(out, compose(c.remainder, x, y))
+
+
+def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:  # noqa: A001
+    """input ** exponent. Integers to negative integer powers are refused."""
+    if exponent.__class__ in (int, float) and isinstance(input, Cell) and input._value.type.inexact:
+        if exponent == 2:
+            return into(out, binary(mul_, input, input))
+        if exponent == 0.5:
+            return into(out, unary(R["sqrt"], input))
+    if exponent.__class__ is int and exponent < 0 and isinstance(input, Cell) and is_integer(input):
+        raise DtypeError("Integers to negative integer powers are not allowed.", where=caller(),
+                         fix="convert the base to a float")  # fmt: skip
+    return into(out, binary(R["pow"], input, exponent))
+
+
+def square(input: Any, *, out: Any = None) -> Any:
+    """x * x."""
+    return mul(input, input, out=out)
+
+
+def reciprocal(input: Any, *, out: Any = None) -> Any:
+    """1 / x."""
+    return div(1, input, out=out)
+
+
+def _rounding(name: str, doc: str) -> Op:
+    p = R[name]
+
+    def op(input: Any, *, out: Any = None) -> Any:
+        return into(out, input.clone() if is_integer(input) else unary(p, input))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = doc
+    return op
+
+
+floor, ceil = _rounding("floor", "The integer at or below x."), _rounding("ceil", "The integer at or above x.")
+trunc = _rounding("trunc", "x without its fraction.")
+fix = trunc
+
+
+def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
+    """To the nearest integer (or multiple of 10^-decimals), ties to even."""
+    if is_integer(input):
+        return into(out, input.clone())
+    if not decimals:
+        return into(out, unary(R["round"], input))
+    scale = 10.0**decimals
+    return into(out, div(unary(R["round"], mul(input, scale)), scale))
+
+
+def frac(input: Any, *, out: Any = None) -> Any:
+    """x - trunc(x)."""
+    return sub(input, trunc(input), out=out)
+
+
+def sign(input: Any, *, out: Any = None) -> Any:
+    """-1, 0 or 1."""
+    return into(out, input.clone() if input._type.dtype.kind == "b" else unary(R["sign"], input))
+
+
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    """min(max(x, min), max); gradient 1 inside and on the bounds, NaN kept."""
+    if min is None and max is None:
+        raise ArgumentError("torch.clamp: At least one of 'min' or 'max' must not be None", where=caller(),
+                            fix="give a bound")  # fmt: skip
+    given = [b for b in (min, max) if b is not None]
+    d = result_numpy(input, *given)
+    if all_numbers(given):
+        low, high = limits(min, max, d)
+        x = convert(input, d)
+        return into(out, record_clamp(low, x, high))
+    y = input if min is None else select_bound(input, min, d, upper=False)
+    return into(out, y if max is None else select_bound(y, max, d, upper=True))
+
+
+clip = clamp
+
+
+def all_numbers(xs: list[Any]) -> bool:
+    """True if none of the bounds is a tensor."""
+    return not any(isinstance(x, Cell) for x in xs)
+
+
+def limits(low: Any, high: Any, d: np.dtype[Any]) -> tuple[Any, Any]:
+    """Both bounds as numbers, the missing one the dtype's own."""
+    if kind(d) in "fc":
+        return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
+    info = np.iinfo(d)
+    return (info.min if low is None else int(low)), (info.max if high is None else int(high))
+
+
+def record_clamp(low: Any, x: Any, high: Any) -> Any:
+    """The primitive on constant bounds."""
+    return compose(_clamp_rule, x, low=low, high=high)
+
+
+def _clamp_rule(x: Any, *, low: Any, high: Any) -> Any:
+    y = c.select(c.lt(x, c.number(low, x)), c.number(low, x), x)
+    return c.select(c.lt(c.number(high, y), y), c.number(high, y), y)
+
+
+def select_bound(x: Any, bound: Any, d: np.dtype[Any], *, upper: bool) -> Any:
+    """One tensor bound: the gradient goes to x inside and on it, else to the bound."""
+    a, b = same((x, bound), d)
+    outside = binary(R["lt"], b, a) if upper else binary(R["lt"], a, b)
+    return where(outside, b, a)
+
+
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """input where condition, else other; with the condition alone, the indices where it holds (as nonzero does)."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    mask = condition if condition._type.dtype.kind == "b" else ne(condition, 0)
+    if not isinstance(input, Cell) and not isinstance(other, Cell):
+        d = result_numpy(input, other)
+        x, y = (_like(mask, v, d) for v in (input, other))
+    else:
+        x, y = same((input, other))
+    return into(out, compose(c.select, mask, x, y))
+
+
+def _like(mask: Any, value: Any, d: np.dtype[Any]) -> Any:
+    return compose(_full_rule, mask, value=value, dtype=d)
+
+
+def _full_rule(mask: Any, *, value: Any, dtype: Any) -> Any:
+    return c.broadcast_to(c.constant(np.asarray(value, dtype)), shape=mask.shape)
+
+
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+    """input + weight * (end - input)."""
+    return add(input, mul(sub(end, input), weight), out=out)
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """input + value * tensor1 * tensor2."""
+    return add(input, mul(tensor1, tensor2), alpha=value, out=out)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """input + value * tensor1 / tensor2."""
+    return add(input, div(tensor1, tensor2), alpha=value, out=out)
+
+
+def logical_not(input: Any, *, out: Any = None) -> Any:
+    """not x, non-zero being true."""
+    return into(out, eq(input, 0) if input._type.dtype.kind != "b" else bitwise_not(input))
+
+
+def _logical(name: str, prim: str) -> Op:
+    def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        return into(out, binary(R[prim], truth(input), truth(other)))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"Elementwise {name.removeprefix('logical_')} of truth values, non-zero being true."
+    return op
+
+
+def truth(x: Any) -> Any:
+    """A tensor as bool."""
+    return x if not isinstance(x, Cell) or x._value.type.dtype.kind == "b" else ne(x, 0)  # type: ignore[union-attr]
+
+
+logical_and, logical_or, logical_xor = (
+    _logical("logical_and", "bitwise_and"), _logical("logical_or", "bitwise_or"), _logical("logical_xor", "bitwise_xor"),
+)  # fmt: skip
+
+
+def isnan(input: Any) -> Any:
+    """True where x is NaN."""
+    return ne(input, input)
+
+
+def isfinite(input: Any) -> Any:
+    """True where x is neither infinite nor NaN."""
+    return eq(input, input) if is_integer(input) else unary(R["is_finite"], input)
+
+
+def isinf(input: Any) -> Any:
+    """True where x is infinite."""
+    return ne(input, input) if is_integer(input) else eq(abs(input), float("inf"))
+
+
+def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """|input - other| <= atol + rtol * |other|, equal infinities included."""
+    x, y = same((input, other))
+    close = eq(x, y)
+    if not is_integer(x):
+        near = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
+        close = logical_or(close, logical_and(near, isfinite(y)))
+        if equal_nan:
+            close = logical_or(close, logical_and(isnan(x), isnan(y)))
+    elif rtol or atol:
+        close = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
+    return close
+
+
+def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
+    """input * log(other), 0 where input is 0 (NaN if other is NaN)."""
+    d = inexact_result(input, other)
+    return into(out, compose(_xlogy_rule, *same((input, other), d)))
+
+
+def _xlogy_rule(x: Any, y: Any) -> Any:
+    zero = c.number(0, x)
+    skip = c.eq(x, zero) & c.eq(y, y)
+    return c.select(skip, zero, x * c.log(c.select(skip, c.number(1, y), y)))
+
+
+def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Any = None) -> Any:
+    """NaN, +inf and -inf replaced by numbers (the largest and smallest finite ones by default)."""
+    if is_integer(input):
+        return into(out, input.clone())
+    info = np.finfo(input._type.dtype) if input._type.dtype.kind != "V" else None
+    top = float(info.max) if info is not None else 3.3895313892515355e38
+    y = where(isnan(input), nan, input)
+    y = where(eq(y, float("inf")), top if posinf is None else posinf, y)
+    return into(out, where(eq(y, float("-inf")), -top if neginf is None else neginf, y))
+
+
+def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
+    """log(exp(input) + exp(other))."""
+    return into(out, compose(_logaddexp_rule, *same((input, other), inexact_result(input, other))))
+
+
+def _logaddexp_rule(x: Any, y: Any) -> Any:
+    top = c.maximum(x, y)
+    shift = c.select(c.is_finite(top), top, c.number(0, top))
+    shift = c.stop_gradient(shift)
+    return c.log(c.exp(x - shift) + c.exp(y - shift)) + shift
+
+
+def swap(op: Op) -> Op:
+    """A reflected operator: `op(other, self)`."""
+    return lambda self, other: op(other, self)
+
+
+def comparable(other: object) -> bool:
+    """True for what == can compare elementwise."""
+    return isinstance(other, Cell | bool | int | float | complex | np.generic | np.ndarray)

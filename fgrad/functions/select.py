@@ -1,0 +1,176 @@
+"""PyTorch's gather, scatter, index and masked operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.views import buffer_of
+from fgrad.errors import ArgumentError, ShapeError
+from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_of
+from fgrad.functions.pointwise import into, truth
+from fgrad.functions.reductions import along, along_indices, sum
+from fgrad.functions.shape import expand, flatten, reshape
+from fgrad.ir.apply import broadcast_shapes, caller
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.types import TensorType
+from fgrad.primitives import composites as c
+
+INT64 = np.dtype("int64")
+
+
+def check_index(name: str, x: Any, index: Any) -> None:
+    """PyTorch's checks of gather's and scatter's index."""
+    if not is_integer(index) or index._type.dtype.kind == "b":
+        raise ArgumentError(f"{name}(): Expected dtype int64 for index, got {index._type}", where=caller(), fix="use .long()")
+    if index._type.ndim != x._type.ndim and x._type.ndim:
+        raise ShapeError(
+            f"Index tensor must have the same number of dimensions as input tensor: {index._type} and {x._type}",
+            where=caller(), fix="unsqueeze or expand the index",
+        )  # fmt: skip
+
+
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: Any = None) -> Any:
+    """out[i][j] = input[index[i][j]][j] for dim 0: the other dimensions are paired."""
+    check_index("gather", input, index)
+    return into(out, along(input, axis_of(input, dim), index))
+
+
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """As gather, indices broadcast; the flattened tensor if dim is None."""
+    if dim is None:
+        return along(flatten(input), 0, flatten(indices))
+    axis = axis_of(input, dim)
+    shape = tuple(d if i != axis else indices._type.shape[i] for i, d in enumerate(input._type.shape))
+    return along(input, axis, expand(indices, shape))
+
+
+def _scatter_rule(x: Any, index: Any, src: Any, *, axis: int, op: str) -> Any:
+    if src.shape != index.shape:
+        src = FUNCTIONS["slice"](src, start=(0,) * src.ndim, stop=index.shape, step=(1,) * src.ndim)
+    where = along_indices(index, axis)
+    return FUNCTIONS["scatter"](x, src, *where, axes=tuple(range(x.ndim)), op=op, mode="raise")
+
+
+def scatter_with(op: str, x: Any, dim: int, index: Any, src: Any) -> Any:
+    """x with src at the index, combined by `op`."""
+    check_index("scatter", x, index)
+    axis = axis_of(x, dim)
+    if not isinstance(src, Cell):
+        src = expand(convert(tensor_of(src, x), x._type.dtype), index._type.shape)
+    return compose(_scatter_rule, x, index, convert(src, x._type.dtype), axis=axis, op=op)
+
+
+def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
+    """input with `src` (a tensor or a number) at out[index[i][j]][j]; reduce: None, "add" or "multiply"."""
+    op = {None: "set", "add": "add", "multiply": "mul"}[reduce]
+    return scatter_with(op, input, dim, index, value if src is None else src)
+
+
+def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """input with `src` added at out[index[i][j]][j]."""
+    return scatter_with("add", input, dim, index, src)
+
+
+def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
+    """The slices of dimension `dim` at `index`."""
+    axis = axis_of(input, dim)
+    return into(out, input[(slice(None),) * axis + (flatten(index),)])
+
+
+def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
+    """input with alpha * source[i] added to its slice index[i]."""
+    axis = axis_of(input, dim)
+    source = source if alpha == 1 else source * alpha
+    return compose(_index_rule, input, index, source, axis=axis, op="add")
+
+
+def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
+    """input with its slice index[i] replaced by source[i]."""
+    return compose(_index_rule, input, index, source, axis=axis_of(input, dim), op="set")
+
+
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """input with its slices at `index` filled with a number."""
+    axis = axis_of(input, dim)
+    shape = tuple(index._type.size if i == axis else d for i, d in enumerate(input._type.shape))
+    filled = expand(convert(tensor_of(value, input), input._type.dtype), shape)
+    return compose(_index_rule, input, index, filled, axis=axis, op="set")
+
+
+def _index_rule(x: Any, index: Any, source: Any, *, axis: int, op: str) -> Any:
+    order = (axis, *(i for i in range(x.ndim) if i != axis))
+    moved = c.transpose(source, axes=order)
+    at = index if index.dtype == INT64 else c.convert(index, dtype=INT64)
+    return FUNCTIONS["scatter"](x, moved, at, axes=(axis,), op=op, mode="raise")
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """input with `value` (a number or a 0-d tensor) where mask."""
+    v = tensor_of(value, input)
+    if v._type.shape:
+        raise ShapeError(
+            f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {v._type.ndim} dimension(s)",
+            where=caller(), fix="use where(mask, value, input)",
+        )  # fmt: skip
+    (x, m) = same_shape(input, mask)
+    return compose(c.select, truth(m), convert(v, x._type.dtype), x)
+
+
+def same_shape(x: Any, mask: Any) -> tuple[Any, Any]:
+    """Both expanded to their common shape."""
+    shape = broadcast_shapes(x._type.shape, mask._type.shape)
+    return (expand(x, shape), mask) if shape and shape != x._type.shape else (x, mask)
+
+
+def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
+    """The elements where mask, as a vector. Its size depends on values, so recording stops here."""
+    return into(out, input[mask])
+
+
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """Indices of non-zero elements, int64[n, ndim]; or a tuple of vectors. Recording stops here."""
+    cls = type(input)._result
+    found = np.nonzero(np.atleast_1d(buffer_of(input)))
+    vectors = [concrete(cls, np.ascontiguousarray(a), TensorType(a.shape, a.dtype)) for a in found]
+    if as_tuple:
+        return tuple(vectors)
+    table = np.ascontiguousarray(np.stack(found, 1).reshape(-1, input._type.ndim))
+    return concrete(cls, table, TensorType(table.shape, table.dtype))
+
+
+def argwhere(input: Any) -> Any:
+    """Indices of non-zero elements, int64[n, ndim]."""
+    return nonzero(input)
+
+
+def take(input: Any, index: Any) -> Any:
+    """Elements of the flattened tensor."""
+    return reshape(input, -1)[index]
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """int64[..., classes] with 1 at the index; classes = max + 1 if not given (recording stops to read it)."""
+    if num_classes < 0:
+        num_classes = int(buffer_of(tensor).max()) + 1 if tensor._type.size else 0
+    return compose(c.one_hot, tensor, classes=num_classes, dtype=INT64)
+
+
+def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each integer occurs (or the sum of its weights). Recording stops here to read the largest."""
+    n = max(int(buffer_of(input).max()) + 1 if input._type.size else 0, minlength)
+    hot = compose(c.one_hot, input, classes=n, dtype=INT64 if weights is None else weights._type.dtype)
+    return sum(hot if weights is None else hot * weights[:, None], 0)
+
+
+def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
+           dim: int | None = None) -> Any:  # fmt: skip
+    """The distinct elements in order, with inverse indices and counts if asked. Recording stops here."""
+    cls = type(input)._result
+    found = np.unique(buffer_of(input), return_inverse=True, return_counts=True, axis=dim)
+    shaped = (found[0], found[1].reshape(input._type.shape if dim is None else -1), found[2])
+    cells = [concrete(cls, np.ascontiguousarray(a), TensorType(a.shape, a.dtype)) for a in shaped]
+    chosen = [cells[0], *([cells[1]] if return_inverse else []), *([cells[2]] if return_counts else [])]
+    return tuple(chosen) if len(chosen) > 1 else chosen[0]

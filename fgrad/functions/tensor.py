@@ -1,0 +1,233 @@
+"""Tensor: PyTorch's class over a Cell. Every method is a function of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager import indexing
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.record import record
+from fgrad.eager.views import buffer_of, write
+from fgrad.errors import ArgumentError
+from fgrad.functions import inplace, linear
+from fgrad.functions import pointwise as p
+from fgrad.functions import reductions as r
+from fgrad.functions import select as s
+from fgrad.functions import shape as h
+from fgrad.functions.base import Base, rebuild
+from fgrad.functions.call import R, convert, tensor_of
+from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.printing import format_tensor
+from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import dtype_of
+
+
+class Tensor(Base):
+    """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    # indexing and shape -------------------------------------------------------------------------------------------------
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice) and index.step is not None and index.step <= 0:
+            raise ArgumentError("slice step must be positive", where=caller(), fix="use flip")
+        return indexing.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        indexing.setitem(self, index, value)
+
+    def view(self, *shape: Any) -> Any:
+        """The same elements in another shape, sharing storage; `view(dtype)` reads the bits as another dtype."""
+        if len(shape) == 1 and isinstance(shape[0], number_type):
+            return record(type(self)._result, R["bitcast"], (self,), (shape[0].numpy,))
+        return h.reshape(self, *shape)
+
+    def view_as(self, other: Any) -> Any:
+        """view(other.shape)."""
+        return h.reshape(self, other.shape)
+
+    reshape_as = view_as
+
+    def expand_as(self, other: Any) -> Any:
+        """expand(other.shape)."""
+        return h.expand(self, other.shape)
+
+    reshape, flatten, unflatten, squeeze, unsqueeze = h.reshape, h.flatten, h.unflatten, h.squeeze, h.unsqueeze
+    permute, transpose, swapaxes, t, movedim, moveaxis = h.permute, h.transpose, h.transpose, h.t, h.movedim, h.movedim
+    expand, broadcast_to, repeat, tile, repeat_interleave = h.expand, h.broadcast_to, h.repeat, h.tile, h.repeat_interleave
+    narrow, select, split, chunk, unbind, flip, roll = h.narrow, h.select, h.split, h.chunk, h.unbind, h.flip, h.roll
+    tril, triu, diagonal, diag, clone, ravel = h.tril, h.triu, h.diagonal, h.diag, h.clone, h.flatten
+
+    gather, scatter, scatter_add, take_along_dim, take = s.gather, s.scatter, s.scatter_add, s.take_along_dim, s.take
+    index_select, index_add, index_copy, index_fill = s.index_select, s.index_add, s.index_copy, s.index_fill
+    masked_fill, masked_select, nonzero, argwhere, unique = s.masked_fill, s.masked_select, s.nonzero, s.argwhere, s.unique
+    bincount = s.bincount
+
+    # arithmetic ---------------------------------------------------------------------------------------------------------
+    __add__ = __radd__ = p.add
+    __mul__ = __rmul__ = p.mul
+    __sub__, __truediv__, __floordiv__, __mod__, __pow__ = p.sub, p.div, p.floor_divide, p.remainder, p.pow
+    __rsub__, __rtruediv__, __rfloordiv__ = p.swap(p.sub), p.swap(p.div), p.swap(p.floor_divide)
+    __rmod__, __rpow__ = p.swap(p.remainder), p.swap(p.pow)
+    __matmul__, __rmatmul__ = linear.matmul, p.swap(linear.matmul)
+    __neg__, __abs__, __invert__ = p.neg, p.abs, p.bitwise_not
+    __and__ = __rand__ = p.bitwise_and
+    __or__ = __ror__ = p.bitwise_or
+    __xor__ = __rxor__ = p.bitwise_xor
+    __lshift__, __rshift__ = p.bitwise_left_shift, p.bitwise_right_shift
+    __lt__, __le__, __gt__, __ge__ = p.lt, p.le, p.gt, p.ge
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __eq__(self, other: object) -> Any:
+        return p.eq(self, other) if p.comparable(other) else False
+
+    def __ne__(self, other: object) -> Any:
+        return p.ne(self, other) if p.comparable(other) else True
+
+    add, sub, mul, div, pow, remainder, fmod = p.add, p.sub, p.mul, p.div, p.pow, p.remainder, p.fmod
+    subtract, multiply, divide, true_divide, floor_divide = p.sub, p.mul, p.div, p.div, p.floor_divide
+    neg, negative, abs, absolute, sign, square, reciprocal = p.neg, p.neg, p.abs, p.abs, p.sign, p.square, p.reciprocal
+    exp, exp2, expm1, log, log2, log10, log1p, sqrt, rsqrt = (
+        p.exp, p.exp2, p.expm1, p.log, p.log2, p.log10, p.log1p, p.sqrt, p.rsqrt)  # fmt: skip
+    sin, cos, tan, asin, acos, atan, sinh, cosh, tanh = (
+        p.sin, p.cos, p.tan, p.asin, p.acos, p.atan, p.sinh, p.cosh, p.tanh)  # fmt: skip
+    asinh, acosh, atanh, atan2, hypot, copysign = p.asinh, p.acosh, p.atanh, p.atan2, p.hypot, p.copysign
+    sigmoid, relu, erf, erfc, erfinv, lgamma, digamma = p.sigmoid, p.relu, p.erf, p.erfc, p.erfinv, p.lgamma, p.digamma
+    floor, ceil, round, trunc, frac, clamp, clip, lerp = p.floor, p.ceil, p.round, p.trunc, p.frac, p.clamp, p.clamp, p.lerp
+    addcmul, addcdiv, xlogy, logaddexp, nan_to_num = p.addcmul, p.addcdiv, p.xlogy, p.logaddexp, p.nan_to_num
+    maximum, minimum, isnan, isinf, isfinite, isclose = p.maximum, p.minimum, p.isnan, p.isinf, p.isfinite, p.isclose
+    eq, ne, lt, le, gt, ge = p.eq, p.ne, p.lt, p.le, p.gt, p.ge
+    logical_not, logical_and, logical_or, logical_xor = p.logical_not, p.logical_and, p.logical_or, p.logical_xor
+    bitwise_not, bitwise_and, bitwise_or, bitwise_xor = p.bitwise_not, p.bitwise_and, p.bitwise_or, p.bitwise_xor
+
+    def where(self, condition: Any, other: Any) -> Any:
+        """self where condition, else other."""
+        return p.where(condition, self, other)
+
+    sum, prod, mean, var, std, amax, amin, max, min = (
+        r.sum, r.prod, r.mean, r.var, r.std, r.amax, r.amin, r.max, r.min)  # fmt: skip
+    argmax, argmin, all, any, count_nonzero, logsumexp, norm = (
+        r.argmax, r.argmin, r.all, r.any, r.count_nonzero, r.logsumexp, r.norm)  # fmt: skip
+    softmax, log_softmax, cumsum, cumprod, sort, argsort, topk, median = (
+        r.softmax, r.log_softmax, r.cumsum, r.cumprod, r.sort, r.argsort, r.topk, r.median)  # fmt: skip
+    nansum, nanmean, allclose, equal, dist = r.nansum, r.nanmean, r.allclose, r.equal, r.dist
+    matmul, mm, bmm, mv, dot, outer, addmm, baddbmm = (
+        linear.matmul, linear.mm, linear.bmm, linear.mv, linear.dot, linear.outer, linear.addmm, linear.baddbmm)  # fmt: skip
+
+    # in place -----------------------------------------------------------------------------------------------------------
+    def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
+        """Takes the numbers of `src`, converted and broadcast."""
+        source = convert(tensor_of(src, self), self._type.dtype)
+        if source._device is not self._device:
+            source = inplace.transfer(source, self._device)
+        write(self, indexing.spread_to(source, self._type.shape))
+        return self
+
+    def fill_(self, value: Any) -> Tensor:
+        """Sets every element to a number."""
+        return self.copy_(value)
+
+    def zero_(self) -> Tensor:
+        """Sets every element to 0."""
+        return self.copy_(0)
+
+    __iadd__ = add_ = inplace.of(p.add)
+    __isub__ = sub_ = inplace.of(p.sub)
+    __imul__ = mul_ = inplace.of(p.mul)
+    __itruediv__ = div_ = inplace.of(p.div)
+    __ifloordiv__ = floor_divide_ = inplace.of(p.floor_divide)
+    __imod__ = remainder_ = inplace.of(p.remainder)
+    __ipow__ = pow_ = inplace.of(p.pow)
+    __iand__ = bitwise_and_ = inplace.of(p.bitwise_and)
+    __ior__ = bitwise_or_ = inplace.of(p.bitwise_or)
+    __ixor__ = bitwise_xor_ = inplace.of(p.bitwise_xor)
+    exp_, log_, sqrt_, rsqrt_, neg_, abs_ = inplace.of_each(p.exp, p.log, p.sqrt, p.rsqrt, p.neg, p.abs)
+    sigmoid_, tanh_, relu_, floor_, ceil_, round_ = inplace.of_each(p.sigmoid, p.tanh, p.relu, p.floor, p.ceil, p.round)
+    sin_, cos_, reciprocal_, square_, erfinv_ = inplace.of_each(p.sin, p.cos, p.reciprocal, p.square, p.erfinv)
+    clamp_, clip_, lerp_, addcmul_, addcdiv_ = inplace.of_each(p.clamp, p.clamp, p.lerp, p.addcmul, p.addcdiv)
+    masked_fill_, scatter_, scatter_add_ = inplace.of_each(s.masked_fill, s.scatter, s.scatter_add)
+    index_add_, index_copy_, index_fill_ = inplace.of_each(s.index_add, s.index_copy, s.index_fill)
+    tril_, triu_, cumsum_ = inplace.of_each(h.tril, h.triu, r.cumsum)
+    uniform_, normal_, bernoulli_ = inplace.uniform_, inplace.normal_, inplace.bernoulli_
+
+    def share_memory_(self) -> Tensor:
+        """Accepted: worker processes get their own copies."""
+        return self
+
+    def pin_memory(self) -> Tensor:
+        """Accepted: host memory needs no pinning here."""
+        return self
+
+    # last in the class: these names are used as types above ---------------------------------------------------------------
+    def half(self) -> Any:
+        """As float16."""
+        return convert(self, dtype_of("float16"))
+
+    def bfloat16(self) -> Any:
+        """As bfloat16."""
+        return convert(self, dtype_of("bfloat16"))
+
+    def double(self) -> Any:
+        """As float64."""
+        return convert(self, dtype_of("float64"))
+
+    def short(self) -> Any:
+        """As int16."""
+        return convert(self, dtype_of("int16"))
+
+    def char(self) -> Any:
+        """As int8."""
+        return convert(self, dtype_of("int8"))
+
+    def byte(self) -> Any:
+        """As uint8."""
+        return convert(self, dtype_of("uint8"))
+
+    def long(self) -> Any:
+        """As int64."""
+        return convert(self, dtype_of("int64"))
+
+    def float(self) -> Any:
+        """As float32."""
+        return convert(self, dtype_of("float32"))
+
+    def int(self) -> Any:
+        """As int32."""
+        return convert(self, dtype_of("int32"))
+
+    def bool(self) -> Any:
+        """As bool."""
+        return convert(self, dtype_of("bool"))
+
+
+Tensor._result = Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that a Module counts among its parameters: a leaf that requires grad.
+
+    >>> import fgrad
+    >>> fgrad.nn.Parameter(fgrad.zeros(2)).requires_grad
+    True
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:  # noqa: D102
+        source = Tensor() if data is None else data
+        source = source.detach() if isinstance(source, Cell) else Tensor(source)  # type: ignore[attr-defined]
+        a = np.array(buffer_of(source), order="C")
+        return concrete(cls, a, source._type, bool(requires_grad))  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{format_tensor(self)}"
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
+        new: Parameter = rebuild(type(self), np.array(buffer_of(self)), self._value.needs)
+        memo[id(self)] = new
+        return new
