@@ -9,7 +9,7 @@ import numpy as np
 from evaluate import evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from primitive_cases import pad_reference
+from primitive_references import pad_reference
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.ir.operators import FUNCTIONS

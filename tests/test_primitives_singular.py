@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from evaluate import evaluate
-from primitive_cases import philox_block
+from primitive_references import philox_block
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.ir.apply import constant

@@ -270,3 +270,49 @@ def test_wide_integers_are_exact() -> None:
     assert math.gcd(*REGISTRY["reduce_sum"].lower(np, None, big[:, None], axes=(1,)).tolist()) == math.gcd(
         *big.tolist()
     )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_accumulates_in_float32(dtype: str) -> None:
+    """4096 ones in steps that half precision alone would lose: 2048 + 1 is 2048 in float16, 256 + 1 is 256 in bfloat16."""
+    ones, like = np.ones(4096, dtype_of(dtype)), dtype_of(dtype)
+    zero, place = np.zeros(1, like), np.zeros(4096, "int64")
+    moves = {"window": (4096,), "stride": (1,), "padding": ((0, 0),), "dilation": (1,)}
+    conv = {"stride": (1,), "padding": ((0, 0),), "x_dilation": (1,), "w_dilation": (1,), "groups": 1}
+    got = [
+        REGISTRY["reduce_sum"].lower(np, None, ones, axes=(0,)),
+        REGISTRY["cumsum"].lower(np, None, ones, axis=0, reverse=False)[-1],
+        REGISTRY["scatter"].lower(np, None, zero, ones, place, axes=(0,), op="add", mode="raise")[0],
+        REGISTRY["dot_general"].lower(np, None, ones, ones, contract=((0,), (0,)), batch=((), ())),
+        REGISTRY["window_sum"].lower(np, None, ones, **moves)[0],
+        REGISTRY["conv"].lower(np, None, ones.reshape(1, 1, -1), ones.reshape(1, 1, -1), **conv)[0, 0, 0],
+        REGISTRY["conv_dw"].lower(np, None, ones.reshape(1, 1, -1), ones.reshape(1, 1, -1), w_shape=(1, 1, 1), **conv)[
+            0, 0, 0
+        ],
+    ]
+    assert [float(x) for x in got] == [4096.0] * len(got)
+    assert {x.dtype for x in got} == {like}
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_sort_is_stable_and_puts_nan_last(descending: bool) -> None:
+    x = np.random.default_rng(0).integers(0, 5, 2000).astype(float)
+    x[7::50] = np.nan
+    count = np.arange(2000)
+    y, order = REGISTRY["sort"].lower(np, None, x, count, axis=0, num_keys=1, descending=descending)
+    rank = np.where(np.isnan(x), np.inf, x)
+    np.testing.assert_array_equal(order, sorted(count, key=lambda i: ((-rank if descending else rank)[i], i)))
+    np.testing.assert_array_equal(y, x[order])
+    values, places = REGISTRY["top_k"].lower(np, None, x, k=100, axis=0, largest=descending)
+    np.testing.assert_array_equal(places, order[:100])
+    np.testing.assert_array_equal(values, y[:100])
+
+
+def test_large_convolutions_are_cut_into_parts_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for case in CASES:
+        if case.name.startswith("conv_") or case.name == "conv":
+            xs, lower = case.draw("float64"), case.prim.lower
+            whole = lower(np, None, *xs, **case.params)
+            with monkeypatch.context() as patch:
+                patch.setattr("fgrad.primitives.convolve._BUFFER", 1)
+                np.testing.assert_allclose(lower(np, None, *xs, **case.params), whole, rtol=1e-12, atol=1e-12)

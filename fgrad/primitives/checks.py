@@ -75,4 +75,4 @@ def store(xp: Any, out: Any, y: Any) -> Any:
 
 def is_half(dtype: Any) -> bool:
     """True for float16 and bfloat16, which are computed through float32."""
-    return bool(dtype.itemsize == 2 and kind(dtype) == "f")
+    return bool(dtype.itemsize == 2 and dtype.kind in "fV")

@@ -168,9 +168,32 @@ def _conv_taps(xp: Any, y: Any, x: Any, w: Any, g: Geometry) -> None:
         z += grid[(slice(None), slice(None), None, *cut)] * _per_channel(w, tap, g.groups, y.ndim - 2)
 
 
+def _reversed(g: Geometry, x: Shape, w: Shape, ct: Shape) -> Geometry:
+    """The convolution of cotangents that gives those of x: what was a stride dilates them, and the other way round."""
+    padding = []
+    for k, s, (low, _), move, apart, d, n in zip(
+        w, g.w_dilation, g.padding, g.stride, g.x_dilation, x, ct, strict=True
+    ):
+        span = (k - 1) * s + 1
+        first = span - 1 - low
+        padding.append((first, (d - 1) * apart + span - ((n - 1) * move + 1) - first))
+    return Geometry(g.x_dilation, tuple(padding), g.stride, g.w_dilation, g.groups)
+
+
+def _reversed_kernel(xp: Any, w: Any, groups: int) -> Any:
+    """The kernel back to front, channels in and out exchanged."""
+    o, c, taps = w.shape[0], w.shape[1], w.shape[2:]
+    w = w.reshape(groups, o // groups, c, *taps).swapaxes(1, 2)
+    cut = (slice(None),) * 3 + (slice(None, None, -1),) * len(taps)
+    return w[cut].reshape(groups * c, o // groups, *taps)
+
+
 def conv_dx(xp: Any, out: Any, ct: Any, w: Any, *, x_shape: Shape, **params: Any) -> Any:
-    """The lowering of conv.conv_dx: one product, then a sum over the taps into the grid."""
+    """The lowering of conv.conv_dx: a convolution if the stride is 1; else one product, then a sum over the taps."""
     g, own = Geometry(**params), ct.dtype
+    if max(g.stride, default=1) == 1:
+        back = _reversed(g, x_shape[2:], w.shape[2:], ct.shape[2:])
+        return conv(xp, out, ct, _reversed_kernel(xp, w, g.groups), **back._asdict())
     ct, w = _wide(ct, w)
     n, c, taps, spatial = x_shape[0], x_shape[1], w.shape[2:], ct.shape[2:]
     grid = xp.zeros((n, *g.padded(x_shape[2:]), c), ct.dtype)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from fgrad.errors import ShapeError, Where
 from fgrad.ir.apply import broadcast_shapes, caller, primitive
@@ -38,28 +39,45 @@ def _dot_type(a: TensorType, b: TensorType, *, contract: Pair, batch: Pair, wher
     return TensorType(tuple(shape), a.dtype, device_of((a, b)))
 
 
-def _matrices(x: Any, axes: tuple[Axes, Axes, Axes]) -> Any:
-    """`x` as a stack of matrices: three groups of axes, each joined into one (a view where the layout allows)."""
-    lengths = [math.prod([x.shape[i] for i in group]) for group in axes]
-    order = (*axes[0], *axes[1], *axes[2])
-    x = x if order == tuple(range(x.ndim)) else x.transpose(order)
-    return x.reshape(lengths if axes[0] else lengths[1:])
+class _Plan(NamedTuple):
+    """How to see two tensors as stacks of matrices: permutations (None: as they are) and shapes."""
+
+    order_a: Axes | None
+    order_b: Axes | None
+    shape_a: Axes
+    shape_b: Axes
+    shape: Axes  # of the result
+    matrices: Axes  # of the result before its axes are split
+
+
+@lru_cache(4096)
+def _plan(a: Axes, b: Axes, contract: Pair, batch: Pair) -> _Plan:
+    free_a, free_b = _free(len(a), contract[0], batch[0]), _free(len(b), contract[1], batch[1])
+    pairs = sorted(zip(*contract, strict=True))  # in the order of `a`, so that its axes join without a copy
+    left, right = tuple([p[0] for p in pairs]), tuple([p[1] for p in pairs])
+    orders = ((*batch[0], *free_a, *left), (*batch[1], *right, *free_b))
+    n, m = math.prod([a[i] for i in batch[0]]), math.prod([a[i] for i in free_a])
+    k, p = math.prod([a[i] for i in left]), math.prod([b[i] for i in free_b])
+    lead = (n,) if batch[0] else ()
+    shape = (*[a[i] for i in (*batch[0], *free_a)], *[b[i] for i in free_b])
+    order_a, order_b = [None if o == tuple(range(len(o))) else o for o in orders]
+    return _Plan(order_a, order_b, (*lead, m, k), (*lead, k, p), shape, (*lead, m, p))
 
 
 def _dot(xp: Any, out: Any, a: Any, b: Any, *, contract: Pair, batch: Pair) -> Any:
-    free_a, free_b = _free(a.ndim, contract[0], batch[0]), _free(b.ndim, contract[1], batch[1])
-    pairs = sorted(zip(*contract, strict=True))  # in the order of `a`, so that its axes join without a copy
-    left, right = tuple([p[0] for p in pairs]), tuple([p[1] for p in pairs])
-    shape = [a.shape[i] for i in (*batch[0], *free_a)] + [b.shape[i] for i in free_b]
+    plan = _plan(a.shape, b.shape, contract, batch)
     own = a.dtype
     if is_half(own):
         a, b = a.astype("float32"), b.astype("float32")
-    a = _matrices(a, (batch[0], free_a, left))
-    b = _matrices(b, (batch[1], right, free_b))
+    if plan.order_a is not None:
+        a = a.transpose(plan.order_a)
+    if plan.order_b is not None:
+        b = b.transpose(plan.order_b)
+    a, b = a.reshape(plan.shape_a), b.reshape(plan.shape_b)  # views where the layout allows
     if out is not None and out.dtype == a.dtype and out.flags.c_contiguous:
-        xp.matmul(a, b, out=out.reshape((*a.shape[:-1], b.shape[-1])))
+        xp.matmul(a, b, out=out.reshape(plan.matrices))
         return out
-    y = xp.matmul(a, b).reshape(shape)
+    y = xp.matmul(a, b).reshape(plan.shape)
     return store(xp, out, y) if out is not None else y.astype(own, copy=False)
 
 

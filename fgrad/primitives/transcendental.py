@@ -17,6 +17,11 @@ def _call(name: str) -> Any:
     return lambda m, *xs: m.call(name, *xs)
 
 
+def _series(f: Any) -> Any:
+    """The lowering of a function that `special` computes in float64."""
+    return wide(special.in_blocks(f), "float64")
+
+
 @elementwise("fc", ufunc("exp"), _call("exp"), jvp={0: lambda dx, y, x: dx * y})
 def exp(x: Any) -> Any:
     """e to the power `x`."""
@@ -137,15 +142,13 @@ def _bell(x: Value, scale: float) -> Any:
     return from_square * scale
 
 
-@elementwise(
-    "f", wide(special.erf, "float64"), _call("erf"), jvp={0: lambda dx, y, x: dx * _bell(x, 2 / math.sqrt(math.pi))}
-)
+@elementwise("f", _series(special.erf), _call("erf"), jvp={0: lambda dx, y, x: dx * _bell(x, 2 / math.sqrt(math.pi))})
 def erf(x: Any) -> Any:
     """Error function, `2/sqrt(π) ∫₀ˣ exp(-t²) dt`."""
 
 
 @elementwise(
-    "f", wide(special.erfc, "float64"), _call("erfc"), jvp={0: lambda dx, y, x: dx * _bell(x, -2 / math.sqrt(math.pi))}
+    "f", _series(special.erfc), _call("erfc"), jvp={0: lambda dx, y, x: dx * _bell(x, -2 / math.sqrt(math.pi))}
 )
 def erfc(x: Any) -> Any:
     """`1 - erf(x)`, exact for large `x`."""
@@ -153,7 +156,7 @@ def erfc(x: Any) -> Any:
 
 @elementwise(
     "f",
-    wide(special.erfinv, "float64"),
+    _series(special.erfinv),
     _call("erfinv"),
     jvp={0: lambda dx, y, x: dx * (exp(y * y) * (math.sqrt(math.pi) / 2))},
 )
@@ -161,17 +164,17 @@ def erfinv(x: Any) -> Any:
     """The y with erf(y) = x; ±inf at ±1, NaN outside."""
 
 
-@elementwise("f", wide(special.lgamma, "float64"), _call("lgamma"), jvp={0: lambda dx, y, x: dx * digamma(x)})
+@elementwise("f", _series(special.lgamma), _call("lgamma"), jvp={0: lambda dx, y, x: dx * digamma(x)})
 def lgamma(x: Any) -> Any:
     """Logarithm of `|Γ(x)|`; inf at 0, -1, -2, ..."""
 
 
-@elementwise("f", wide(special.digamma, "float64"), _call("digamma"), jvp={0: lambda dx, y, x: dx * trigamma(x)})
+@elementwise("f", _series(special.digamma), _call("digamma"), jvp={0: lambda dx, y, x: dx * trigamma(x)})
 def digamma(x: Any) -> Any:
     """Derivative of lgamma; NaN at -1, -2, ..., -inf at 0 and +inf at -0, as in PyTorch."""
 
 
-@elementwise("f", wide(special.trigamma, "float64"), _call("trigamma"))
+@elementwise("f", _series(special.trigamma), _call("trigamma"))
 def trigamma(x: Any) -> Any:
     """Derivative of digamma; it has no derivative rule of its own."""
 
