@@ -1,0 +1,254 @@
+"""Losses: PyTorch's, each one composite. `reduction`: "mean", "sum" or "none"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.errors import ArgumentError, RangeError, ShapeError
+from fgrad.functions.call import compose, convert, same
+from fgrad.functions.shape import view_as_shape
+from fgrad.ir.apply import broadcast_shapes, caller
+from fgrad.primitives import composites as c
+
+INT64 = np.dtype("int64")
+
+
+def check_reduction(reduction: str) -> None:
+    """PyTorch's error."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(f"{reduction} is not a valid value for reduction", where=caller(),
+                            fix="use 'mean', 'sum' or 'none'")  # fmt: skip
+
+
+def reduced(y: Any, reduction: str) -> Any:
+    """A loss of every element as asked."""
+    axes = tuple(range(y.ndim))
+    if reduction == "none":
+        return y
+    return c.mean(y, axes=axes) if reduction == "mean" else c.reduce_sum(y, axes=axes)
+
+
+def paired(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
+    """Operands of a loss between two tensors, of one dtype."""
+    check_reduction(reduction)
+    if broadcast_shapes(input._type.shape, target._type.shape) is None:
+        raise ShapeError(f"{name}: the sizes of input {input._type} and target {target._type} do not broadcast",
+                         where=caller(), fix="give a target of the input's size")  # fmt: skip
+    x, y = same((input, target))
+    return x, y
+
+
+def _mse_rule(x: Any, y: Any, *, reduction: str) -> Any:
+    d = x - y
+    return reduced(d * d, reduction)
+
+
+def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
+    """(input - target)^2."""
+    return compose(_mse_rule, *paired("mse_loss", input, target, reduction), reduction=reduction)
+
+
+def _l1_rule(x: Any, y: Any, *, reduction: str) -> Any:
+    return reduced(abs(x - y), reduction)
+
+
+def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
+    """|input - target|."""
+    return compose(_l1_rule, *paired("l1_loss", input, target, reduction), reduction=reduction)
+
+
+def _huber_rule(x: Any, y: Any, *, beta: float, scale: float, reduction: str) -> Any:
+    d = abs(x - y)
+    if beta == 0:
+        return reduced(d, reduction)
+    b = c.number(beta, d)
+    small = d * d * c.number(0.5, d) / b
+    z = c.select(c.lt(d, b), small, d - c.number(0.5 * beta, d))
+    return reduced(z if scale == 1 else z * c.number(scale, z), reduction)
+
+
+def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+                   beta: float = 1.0) -> Any:  # fmt: skip
+    """0.5 d^2 / beta where d = |input - target| < beta, else d - 0.5 beta."""
+    pair = paired("smooth_l1_loss", input, target, reduction)
+    return compose(_huber_rule, *pair, beta=float(beta), scale=1.0, reduction=reduction)
+
+
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta)."""
+    pair = paired("huber_loss", input, target, reduction)
+    return compose(_huber_rule, *pair, beta=float(delta), scale=float(delta), reduction=reduction)
+
+
+def _bce_logits_rule(x: Any, y: Any, *rest: Any, has: tuple[bool, bool], reduction: str) -> Any:
+    extra = list(rest)
+    weight = extra.pop(0) if has[0] else None
+    positive = extra.pop(0) if has[1] else None
+    tail = c.softplus(-x)  # -log sigmoid(x)
+    if positive is None:
+        z = (c.number(1, x) - y) * x + tail
+    else:
+        z = (c.number(1, x) - y) * x + ((positive - c.number(1, x)) * y + c.number(1, x)) * tail
+    return reduced(z if weight is None else z * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None, size_average: Any = None,
+                                     reduce: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:  # fmt: skip
+    """-(pos_weight y log s(x) + (1 - y) log(1 - s(x))), s the sigmoid, by the stable form."""
+    if input._type.shape != target._type.shape:
+        raise ShapeError(f"Target size ({target._type}) must be the same as input size ({input._type})", where=caller(),
+                         fix="unsqueeze or flatten one of them")  # fmt: skip
+    pair = paired("binary_cross_entropy_with_logits", input, target, reduction)
+    extra = [t for t in (weight, pos_weight) if t is not None]
+    has = (weight is not None, pos_weight is not None)
+    return compose(_bce_logits_rule, *pair, *extra, has=has, reduction=reduction)
+
+
+def _bce_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
+    low = c.number(-100, x)
+    a, b = c.log(x), c.log1p(-x)
+    a, b = (c.select(c.lt(t, low), low, t) for t in (a, b))
+    z = -(y * a + (c.number(1, x) - y) * b)
+    return reduced(z * weight[0] if weight else z, reduction)
+
+
+def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
+                         reduction: str = "mean") -> Any:  # fmt: skip
+    """-(y log x + (1 - y) log(1 - x)), logs clamped at -100."""
+    pair = paired("binary_cross_entropy", input, target, reduction)
+    return compose(_bce_rule, *pair, *([] if weight is None else [weight]), reduction=reduction)
+
+
+def check_labels(target: Any, classes: int, ignore_index: int) -> None:
+    """PyTorch's error for a label out of range, where the labels are already numbers."""
+    data = target._data
+    if data is None or not data.size or data.dtype != INT64:
+        return
+    if data.view(np.uint64).max() >= classes:  # one pass: negative labels wrap to huge ones
+        wrong = data[((data < 0) | (data >= classes)) & (data != ignore_index)]
+        if wrong.size:
+            raise RangeError(f"Target {wrong[0]} is out of bounds.", where=caller(),
+                             fix=f"labels must be from 0 to {classes - 1}, or ignore_index ({ignore_index})")  # fmt: skip
+
+
+def picked(x: Any, target: Any) -> tuple[Any, Any]:
+    """(x at the target class, mask of the target class) along axis 1."""
+    shape = x.shape
+    wide = c.broadcast_to(c.reshape(target, shape=(target.shape[0], 1, *target.shape[1:])), shape=shape)
+    at = c.eq(wide, c.iota(shape=shape, dtype=target.dtype, axis=1))
+    return c.reduce_sum(c.select(at, x, c.number(0, x)), axes=(1,)), at
+
+
+def _nll_rule(logp: Any, target: Any, *weight: Any, ignore: int, smoothing: float, reduction: str) -> Any:
+    if weight:
+        logp = logp * c.reshape(weight[0], shape=(1, logp.shape[1], *(1,) * (logp.ndim - 2)))
+    value, at = picked(logp, target)
+    keep = c.ne(target, c.constant(np.asarray(ignore, target.dtype)))
+    loss = -value
+    if smoothing:
+        spread = -c.reduce_sum(logp, axes=(1,)) / c.number(logp.shape[1], logp)
+        loss = loss * c.number(1 - smoothing, loss) + spread * c.number(smoothing, loss)
+    loss = c.select(keep, loss, c.number(0, loss))
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    axes = tuple(range(loss.ndim))
+    if weight:
+        w = c.broadcast_to(c.reshape(weight[0], shape=(1, logp.shape[1], *(1,) * (logp.ndim - 2))), shape=logp.shape)
+        held = c.reshape(keep, shape=(keep.shape[0], 1, *keep.shape[1:])) & at
+        count = c.reduce_sum(c.select(held, w, c.number(0, w)), axes=tuple(range(w.ndim)))
+    else:
+        count = c.reduce_sum(c.convert(keep, dtype=loss.dtype), axes=axes)
+    return c.reduce_sum(loss, axes=axes) / count
+
+
+def _entropy_rule(x: Any, target: Any, *weight: Any, ignore: int, smoothing: float, reduction: str) -> Any:
+    logp = c.log_softmax(x, axes=(1,))
+    return _nll_rule(logp, target, *weight, ignore=ignore, smoothing=smoothing, reduction=reduction)
+
+
+def _probability_rule(x: Any, target: Any, *weight: Any, smoothing: float, reduction: str) -> Any:
+    logp = c.log_softmax(x, axes=(1,))
+    if smoothing:
+        target = target * c.number(1 - smoothing, x) + c.number(smoothing / x.shape[1], x)
+    product = target * logp
+    if weight:
+        product = product * c.reshape(weight[0], shape=(1, x.shape[1], *(1,) * (x.ndim - 2)))
+    loss = -c.reduce_sum(product, axes=(1,))
+    if reduction != "mean":
+        return reduced(loss, reduction)
+    n = 1
+    for i, d in enumerate(x.shape):
+        n *= d if i != 1 else 1
+    return c.reduce_sum(loss, axes=tuple(range(loss.ndim))) / c.number(n, x)
+
+
+def class_shapes(name: str, input: Any, target: Any) -> tuple[Any, Any, bool]:
+    """Input (n, classes, ...) and target (n, ...), a single example given a batch dimension."""
+    if input._type.ndim == 1:
+        x = view_as_shape(input, (1, *input._type.shape))
+        return x, view_as_shape(target, (1, *target._type.shape)), True
+    expected = (input._type.shape[0], *input._type.shape[2:])
+    if target._type.shape != expected:
+        raise ShapeError(
+            f"{name}: Expected target size {list(expected)}, got {list(target._type.shape)} for input {input._type}",
+            where=caller(), fix="give one label for each example (and position)",
+        )  # fmt: skip
+    return input, target, False
+
+
+def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+                  reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:  # fmt: skip
+    """-log softmax(input)[target] over axis 1.
+
+    input: float[n, classes, ...] (or [classes]).  target: int64 labels [n, ...], or float probabilities of the input's
+    shape.  weight: float[classes]; "mean" divides by the sum of the targets' weights.  Labels equal to ignore_index
+    contribute nothing.  label_smoothing e: (1 - e) * target + e / classes.
+    """
+    check_reduction(reduction)
+    extra = [] if weight is None else [weight]
+    if target._type.inexact:
+        if target._type.shape != input._type.shape:
+            raise ShapeError(f"cross_entropy: probabilities {target._type} must have the shape of {input._type}",
+                             where=caller(), fix="give one probability for each logit")  # fmt: skip
+        single = input._type.ndim == 1
+        x, y = ((view_as_shape(t, (1, *t._type.shape)) if single else t) for t in (input, target))
+        loss = compose(_probability_rule, x, convert(y, x._type.dtype), *extra, smoothing=float(label_smoothing),
+                       reduction=reduction)  # fmt: skip
+    else:
+        x, y, single = class_shapes("cross_entropy", input, target)
+        check_labels(y, x._type.shape[1], ignore_index)
+        loss = compose(_entropy_rule, x, y, *extra, ignore=ignore_index, smoothing=float(label_smoothing),
+                       reduction=reduction)  # fmt: skip
+    return view_as_shape(loss, ()) if single and reduction == "none" else loss
+
+
+def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
+             reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
+    """-input[target] over axis 1, for log-probabilities."""
+    check_reduction(reduction)
+    x, y, single = class_shapes("nll_loss", input, target)
+    check_labels(y, x._type.shape[1], ignore_index)
+    loss = compose(_nll_rule, x, y, *([] if weight is None else [weight]), ignore=ignore_index, smoothing=0.0,
+                   reduction=reduction)  # fmt: skip
+    return view_as_shape(loss, ()) if single and reduction == "none" else loss
+
+
+def _kl_rule(x: Any, y: Any, *, log_target: bool, reduction: str) -> Any:
+    if log_target:
+        z = c.exp(y) * (y - x)
+    else:
+        safe = c.select(c.lt(c.number(0, y), y), y, c.number(1, y))
+        z = y * c.log(safe) - y * x
+    if reduction == "batchmean":
+        return c.reduce_sum(z, axes=tuple(range(z.ndim))) / c.number(z.shape[0], z)
+    return reduced(z, reduction)
+
+
+def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+           log_target: bool = False) -> Any:  # fmt: skip
+    """target (log target - input), input being log-probabilities; reduction "batchmean" is the divergence itself."""
+    x, y = same((input, target))
+    return compose(_kl_rule, x, y, log_target=log_target, reduction=reduction)
+

@@ -1,0 +1,152 @@
+"""Pooling over spatial windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fgrad.errors import ArgumentError, ShapeError
+from fgrad.functions.call import compose
+from fgrad.functions.shape import view_as_shape
+from fgrad.ir.apply import caller
+from fgrad.nn.functional.convolution import each
+from fgrad.primitives import composites as c
+from fgrad.primitives.shape import concatenate, pad, slice_
+from fgrad.primitives.window import window_max, window_sum
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def ceil_extra(size: int, k: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Extra padding at the end so that ceil_mode's last window fits; it must start inside the padded input."""
+    span = dilation * (k - 1) + 1
+    room = size + 2 * padding - span
+    if not ceil_mode or room % stride == 0:
+        return 0
+    out = -(-room // stride) + 1
+    if (out - 1) * stride >= size + padding:
+        return 0
+    return stride - room % stride
+
+
+def geometry(n: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
+    """(window, stride, padding, dilation) over all axes."""
+    k = each(kernel, n, "kernel_size")
+    s = k if stride is None or stride == () else each(stride, n, "stride")
+    p, d = each(padding, n, "padding"), each(dilation, n, "dilation")
+    if any(2 * a > b for a, b in zip(p, k, strict=True)):
+        raise ArgumentError(
+            f"pad should be at most half of effective kernel size, but got pad={p} and kernel_size={k}", where=caller(),
+            fix="use a smaller padding",
+        )  # fmt: skip
+    sizes = x._type.shape[-n:]
+    extra = [ceil_extra(*v, ceil_mode) for v in zip(sizes, k, s, p, d, strict=True)]
+    pads = tuple((a, a + e) for a, e in zip(p, extra, strict=True))
+    return (1, 1, *k), (1, 1, *s), ((0, 0), (0, 0), *pads), (1, 1, *d)
+
+
+def batched(n: int, x: Any, name: str) -> tuple[Any, bool]:
+    """The input with a batch dimension, and whether it lacked one."""
+    if x._type.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: expected {n + 1}D or {n + 2}D input, got {x._type}", where=caller(),
+                         fix="give (batch, channels, ...) or (channels, ...)")  # fmt: skip
+    single = x._type.ndim == n + 1
+    return (view_as_shape(x, (1, *x._type.shape)) if single else x), single
+
+
+def _max_rule(x: Any, *, g: Any) -> Any:
+    window, stride, padding, dilation = g
+    return window_max(x, window=window, stride=stride, padding=padding, dilation=dilation)
+
+
+def max_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
+    """The largest of each window; its gradient goes to the first maximum."""
+    x, single = batched(n, x, f"max_pool{n}d")
+    y = compose(_max_rule, x, g=geometry(n, x, kernel, stride, padding, dilation, ceil_mode))
+    return view_as_shape(y, y._type.shape[1:]) if single else y
+
+
+def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+               ceil_mode: bool = False) -> Any:  # fmt: skip
+    """The largest of each window of float[n, c, l]."""
+    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+               ceil_mode: bool = False) -> Any:  # fmt: skip
+    """The largest of each window of float[n, c, h, w]; stride is kernel_size unless given."""
+    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _avg_rule(x: Any, *, g: Any, include: bool, divisor: int | None) -> Any:
+    window, stride, padding, dilation = g
+    total = window_sum(x, window=window, stride=stride, padding=padding, dilation=dilation)
+    size = 1
+    for k in window:
+        size *= k
+    if divisor is not None:
+        return total / c.number(divisor, x)
+    plain = all(lo == hi == 0 for lo, hi in padding) or (include and all(lo == hi for lo, hi in padding))
+    if plain:
+        return total / c.number(size, x)
+    ones = c.broadcast_to(c.number(1, x), shape=(1, 1, *x.shape[2:]))
+    edge = tuple((lo, hi) for lo, hi in padding)
+    if include:
+        low = tuple(lo for lo, _ in edge)
+        ones = pad(ones, c.number(1, x), low=low, high=low, interior=(0,) * len(low))
+        edge = tuple((0, hi - lo) for lo, hi in edge)
+    count = window_sum(ones, window=window, stride=stride, padding=edge, dilation=dilation)
+    return total / count
+
+
+def avg_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, divisor: Any) -> Any:
+    """The mean of each window."""
+    x, single = batched(n, x, f"avg_pool{n}d")
+    g = geometry(n, x, kernel, stride, padding, 1, ceil_mode)
+    y = compose(_avg_rule, x, g=g, include=include, divisor=divisor)
+    return view_as_shape(y, y._type.shape[1:]) if single else y
+
+
+def avg_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True) -> Any:  # fmt: skip
+    """The mean of each window of float[n, c, l]."""
+    return avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True, divisor_override: int | None = None) -> Any:  # fmt: skip
+    """The mean of each window of float[n, c, h, w]; padding counts unless count_include_pad is False."""
+    return avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _adaptive_rule(x: Any, *, axis: int, out: int) -> Any:
+    size = x.shape[axis]
+    if size % out == 0:
+        shape = (*x.shape[:axis], out, size // out, *x.shape[axis + 1 :])
+        return c.mean(c.reshape(x, shape=shape), axes=(axis + 1,))
+    parts = []
+    for i in range(out):
+        lo, hi = i * size // out, -(-(i + 1) * size // out)
+        start = tuple(lo if k == axis else 0 for k in range(x.ndim))
+        stop = tuple(hi if k == axis else d for k, d in enumerate(x.shape))
+        parts.append(c.mean(slice_(x, start=start, stop=stop, step=(1,) * x.ndim), axes=(axis,), keep=True))
+    return concatenate(*parts, axis=axis)
+
+
+def adaptive_avg_pool(n: int, x: Any, output_size: Any) -> Any:
+    """Means of windows chosen so that the result has `output_size`; None keeps a dimension."""
+    asked = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    for i, size in enumerate(asked):
+        axis = x._type.ndim - n + i
+        if size is not None and size != x._type.shape[axis]:
+            x = compose(_adaptive_rule, x, axis=axis, out=int(size))
+    return x
+
+
+def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
+    """Means of windows chosen so that the length is output_size."""
+    return adaptive_avg_pool(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
+    """Means of windows chosen so that the image is output_size."""
+    return adaptive_avg_pool(2, input, output_size)
