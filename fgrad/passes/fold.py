@@ -20,6 +20,8 @@ def _value(v: Value) -> Value | None:
     assert prim is not None
     if not isinstance(v.type, TensorType) or prim.lower is None or prim.effect or not v.operands or prim.check is not None:
         return None
+    if prim.name == "reshape" and (number := splat(v)) is not None:
+        return FUNCTIONS["broadcast_to"](constant(number), shape=v.shape) if v.shape else constant(number)
     if prim.elementwise:
         numbers = [splat(x) for x in v.operands]
         if all(c is not None for c in numbers):
@@ -32,6 +34,16 @@ def _value(v: Value) -> Value | None:
         return constant(np.array(prim.lower(np, None, *[x.const for x in v.operands], **v.named_params)))
 
 
+def _bare(v: Value) -> Value:
+    """An elementwise value with its repeated numbers as 0-d constants, if another operand has the whole shape."""
+    if v.prim is None or not v.prim.elementwise or len(v.operands) < 2:
+        return v
+    numbers = [splat(x) if x.shape else None for x in v.operands]
+    if all(c is None for c in numbers) or not any(c is None and x.shape == v.shape for c, x in zip(numbers, v.operands, strict=True)):
+        return v
+    return with_operands(v, tuple([x if c is None else constant(c) for c, x in zip(numbers, v.operands, strict=True)]))
+
+
 @deep
 def fold_constants(graph: Graph) -> Graph:
     """Values of constants alone become constants, repeated numbers stay repetitions; results over LIMIT are left."""
@@ -39,7 +51,7 @@ def fold_constants(graph: Graph) -> Graph:
     for old in graph.values():
         v = with_operands(old, tuple([new.get(x, x) for x in old.operands]))
         folded = _value(v)
-        v = v if folded is None or folded.type is not v.type else folded
+        v = _bare(v) if folded is None or folded.type is not v.type else folded
         if v is not old:
             new[old] = v
     return Graph(graph.inputs, tuple([new.get(o, o) for o in graph.outputs])) if new else graph

@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     peak_bytes: int  # arena and outputs
     copies: tuple[int, ...]  # outputs that are copied from elsewhere at the end
     layout: Mapping[Value, Any]  # views: an array with the strides the view has
+    scratch: Mapping[Value, int]  # arena offset of a node's working memory
 
 
 class Target(NamedTuple):
@@ -39,6 +40,7 @@ class Target(NamedTuple):
     multiple: Callable[[Value], bool]  # writes its tuple of results into given buffers
     in_place: Callable[[Value, int], Iterable[Value]]  # operands whose memory a result may overwrite
     safe: Callable[[Value], bool]  # cannot fail, and may write donated buffers directly
+    scratch: Callable[[Value], int] = lambda v: 0  # bytes of working memory
 
 
 def results(v: Value, target: Target) -> tuple[Any, ...]:
@@ -126,6 +128,7 @@ class _Planner:
                 self.last[self.roots[x]] = n
         self.homes: dict[Slot, Home] = {}
         self.stretch: dict[Slot, tuple[int, int]] = {}
+        self.scratch: dict[Value, int] = {}
         self.arena = Arena()
         self.copies = self.assign_outputs()
 
@@ -186,14 +189,23 @@ class _Planner:
                     self.place((v, k), kind.nbytes, n)
                 if not results(v, self.target):
                     self.homes[v, 0] = Home("fresh", 0)
+            self.work(v)
             unread = [(v, k) for k in range(len(results(v, self.target))) if (v, k) not in self.last]
             for slot in (*ends.get(n, ()), *unread):
                 if slot in self.stretch:
                     self.arena.give(self.stretch.pop(slot))
         outputs = sum(v.type.nbytes for i, v in enumerate(self.graph.outputs) if i not in self.donated)
         return Plan(
-            tuple(self.order), self.homes, self.roots, self.arena.end, self.arena.end + outputs, self.copies, self.layout
+            tuple(self.order), self.homes, self.roots, self.arena.end, self.arena.end + outputs, self.copies, self.layout, self.scratch
         )
+
+    def work(self, v: Value) -> None:
+        """Working memory of one step, free again after it."""
+        nbytes = self.target.scratch(v)
+        if nbytes:
+            stretch = self.arena.take(nbytes)
+            self.scratch[v] = stretch[0]
+            self.arena.give(stretch)
 
     def place(self, slot: Slot, nbytes: int, n: int) -> None:
         """A home for one result: given already, in place of a dying operand, or a free stretch."""

@@ -1,0 +1,167 @@
+"""Program text of one graph: a name for every value, a line for every step. A tile of a fused group is a block too."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fgrad.backends.numpy import calls
+from fgrad.backends.numpy.interpret import checked
+from fgrad.ir.graph import Graph, Value
+from fgrad.ir.types import TensorType
+from fgrad.passes.plan import Plan, Slot
+
+
+class Text:
+    """Lines, and what their names stand for."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.indent = ""
+        self.scope: dict[str, Any] = {"refs": sys.getrefcount, "empty": np.empty, "copyto": np.copyto, "np": np}
+        self.scope.update(inf=np.inf, nan=np.nan, commit=deque, putmask=np.putmask)
+        self.buffers: dict[str, tuple[int, tuple[int, ...], Any]] = {}
+        self.views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {}
+        self.count = 0
+
+    def bind(self, name: str, x: Any) -> str:
+        """`name` for an object in the scope; a number is added if it stands for something else."""
+        k, free = 1, name
+        while self.scope.setdefault(free, x) is not x:
+            k, free = k + 1, f"{name}_{k}"
+        return free
+
+    def new(self, letter: str) -> str:
+        """A fresh name."""
+        self.count += 1
+        return f"{letter}{self.count}"
+
+    def add(self, line: str) -> None:
+        """One more line at the present indentation."""
+        self.lines.append(self.indent + line)
+
+    def buffer(self, offset: int, shape: tuple[int, ...], dtype: Any) -> str:
+        """A name for a stretch of the arena."""
+        name = self.new("t")
+        self.buffers[name] = (offset, shape, dtype)
+        return name
+
+    def fixed(self, name: str) -> bool:
+        """True for names that mean the same array in every call of a frame."""
+        return name in self.buffers or name in self.views or name in self.scope
+
+
+class Block:
+    """Names and steps of one graph whose inputs and outputs have names already."""
+
+    def __init__(
+        self,
+        text: Text,
+        graph: Graph,
+        plan: Plan,
+        names: Mapping[Value, str],
+        output: Callable[[int], str],
+        base: int = 0,
+    ) -> None:
+        self.text, self.graph, self.plan, self.base, self.output = text, graph, plan, base, output
+        self.names: dict[Value, str] = dict(names)
+        self.slots: dict[Slot, str] = {}
+
+    # ------------------------------------------------------------------ names
+    def name(self, v: Value) -> str:
+        """The name that holds `v` at run time; views get a line, or a place in the frame, when first asked for."""
+        known = self.names.get(v)
+        if known is None:
+            if v.prim is None:
+                known = self.text.bind(f"c{len(self.names)}", v.const)
+            elif self.plan.roots[v] != (v, 0) or v.prim.name == "item":
+                known = self.view(v)
+            else:
+                known = self.slot((v, 0), v)
+            self.names[v] = known
+        return known
+
+    def view(self, v: Value) -> str:
+        """A value that shares memory: `item` of a tuple, or a view of an array."""
+        assert v.prim is not None
+        slot = self.plan.roots[v]
+        if v.prim.name == "item":
+            if slot in self.plan.homes and self.plan.homes[slot].kind != "fresh":
+                return self.slot(slot, v)
+            return f"{self.name(v.operands[0])}[{v.params[0]}]"
+        args = tuple(self.name(x) for x in v.operands)
+        name = self.text.new("v")
+        if all(map(self.text.fixed, args)):
+            self.text.views[name] = (v.prim.lower, args, v.named_params)
+        elif v.prim.name == "reshape":
+            self.text.add(f"{name} = {args[0]}.reshape({v.shape})")
+        elif v.prim.name == "transpose":
+            self.text.add(f"{name} = {args[0]}.transpose({v.params[0]})")
+        else:
+            self.text.add(f"{name} = {self.lowering(v, args, None)}")
+        return name
+
+    def slot(self, slot: Slot, like: Value) -> str:
+        """The name of a planned buffer, in the shape of `like`."""
+        known = self.slots.get(slot)
+        if known is None:
+            home = self.plan.homes[slot]
+            if home.kind == "arena":
+                known = self.text.buffer(self.base + home.at, like.shape, like.dtype)
+            elif home.kind == "output":
+                known = self.output(home.at)
+                if like.shape != self.graph.outputs[home.at].shape:
+                    whole, known = known, f"{known}_as"
+                    self.text.add(f"{known} = {whole}.reshape({like.shape})")
+            else:
+                known = self.names[self.graph.inputs[home.at]]
+            self.slots[slot] = known
+        return known
+
+    # ------------------------------------------------------------------ steps
+    def lowering(self, v: Value, args: Sequence[str], out: str | None) -> str:
+        """A call of the primitive's own lowering."""
+        assert v.prim is not None
+        call = self.text.bind(v.prim.name, v.prim.lower)
+        params = [
+            f"{k}={p!r}" if calls.plain(p) else f"{k}={self.text.bind(f'{v.prim.name}_{k}', p)}"
+            for k, p in v.named_params.items()
+        ]
+        return f"{call}({', '.join(['np', str(out), *args, *params])})"
+
+    def operands(self, v: Value) -> list[str]:
+        """Operands of a call that repeats them by itself; numbers as text beside an array."""
+        bare = [calls.unrepeated(x) for x in v.operands]
+        texts = [calls.literal(x) for x in bare]
+        numbers = not all(texts)
+        return [t if t and numbers else self.name(x) for t, x in zip(texts, bare, strict=True)]
+
+    def step(self, v: Value) -> None:
+        """The lines that compute one node."""
+        assert v.prim is not None
+        if self.plan.roots[v] != (v, 0) or v.prim.name == "item":
+            return  # named when it is read
+        lines = calls.lines(v) if isinstance(v.type, TensorType) else None
+        if lines is not None:
+            functions, templates = lines
+            args = self.operands(v)
+            out = self.name(v)
+            given = {k: self.text.bind(f.__name__, f) for k, f in functions.items()}
+            for template in templates:
+                self.text.add(template.format(*args, out=out, **given))
+            return
+        args = [self.name(x) for x in v.operands]
+        if v.prim.check is not None:
+            params = self.text.bind(f"{v.prim.name}_params", v.named_params)
+            self.text.bind("check", checked)
+            node = self.text.bind(f"{v.prim.name}_node", v)
+            self.text.add(f"check({node}, ({', '.join(args)},), {params})")
+        if self.plan.homes[v, 0].kind == "fresh":
+            name = self.names[v] = self.text.new("d")
+            self.text.add(f"{name} = {self.lowering(v, args, None)}")
+            return
+        self.text.add(self.lowering(v, args, self.name(v)))
