@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import host_array
-from fgrad.eager.enter import enter
-from fgrad.eager.record import composite, record, record1, record2, record_scalar, wrap
-from fgrad.eager.tape import THREAD
+from fgrad.eager.operands import (
+    NUMBER,
+    R,
+    compose,
+    compose_many,
+    convert,
+    floating,
+    is_integer,
+    number,
+    plain,
+    unary,
+)
+from fgrad.eager.record import record2, record_scalar
 from fgrad.errors import ArgumentError, RangeError
-from fgrad.functions.dtypes import default_float, inexact_result, result_numpy
+from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import Dtype, is_inexact, kind
-from fgrad.ir.primitive import REGISTRY, Primitive
+from fgrad.ir.dtypes import Dtype
+from fgrad.ir.primitive import Primitive
 from fgrad.ir.types import CPU, Device, TensorType
 
-R = REGISTRY
-NUMBER = (bool, int, float, complex)
+__all__ = [
+    "NUMBER",
+    "R",
+    "axes_of",
+    "axis_of",
+    "binary",
+    "coerce",
+    "compose",
+    "compose_many",
+    "convert",
+    "device_of",
+    "floating",
+    "is_integer",
+    "number",
+    "plain",
+    "promoted",
+    "same",
+    "tensor_of",
+    "unary",
+]
 
 
 def tensor_of(x: Any, like: Any) -> Any:
@@ -29,25 +57,6 @@ def tensor_of(x: Any, like: Any) -> Any:
         return x
     a = host_array(x)
     return concrete(type(like)._result, a, TensorType(a.shape, a.dtype, like._device if a.ndim else CPU))
-
-
-def convert(x: Any, d: Dtype) -> Any:
-    """`x` in dtype `d`."""
-    if x._value.type.dtype == d:
-        return x
-    return record(type(x)._result, R["convert"], (x,), (d,))
-
-
-def number(x: Any, d: Dtype, like: Any) -> Any:
-    """A Python number as a 0-d cell of dtype `d`."""
-    return concrete(type(like)._result, np.asarray(x).astype(d), TensorType((), d))
-
-
-def unary(prim: Primitive, x: Any, *, floating: bool = False) -> Any:
-    """One operand; `floating`: integers become the default float first."""
-    if floating and not x._value.type.inexact:
-        x = convert(x, default_float())
-    return record1(type(x)._result, prim, x)
 
 
 def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:
@@ -62,14 +71,6 @@ def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:
     elif isinstance(y, Cell) and x.__class__ in NUMBER and plain(y, x, floating):
         return record_scalar(type(y)._result, prim, y, x, True)
     return promoted(prim, x, y, floating)
-
-
-def plain(t: Any, number: Any, floating: bool) -> bool:
-    """True if a Python number simply takes the dtype of `t`."""
-    kind = t._value.type
-    if kind.inexact:
-        return number.__class__ is not complex or kind.dtype.kind == "c"
-    return not floating and number.__class__ is int and kind.dtype.kind in "iu" and abs(number) < 128
 
 
 def promoted(prim: Primitive, x: Any, y: Any, floating: bool) -> Any:
@@ -95,29 +96,6 @@ def same(xs: Sequence[Any], d: Dtype | None = None) -> list[Any]:
     like = next(x for x in xs if isinstance(x, Cell))
     d = result_numpy(*[coerce(x, like) for x in xs]) if d is None else d
     return [convert(c, d) if isinstance(c, Cell) else number(c, d, like) for c in (coerce(x, like) for x in xs)]
-
-
-def compose(rule: Callable[..., Any], *xs: Any, **static: Any) -> Any:
-    """A composite rule on cells, recorded by one look-up: `rule(*values, **static) -> value`."""
-    tape = THREAD.tape
-    values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
-    key = (rule, *map(static_key, static.values())) if static else rule
-    cls = type(xs[0])._result if xs else None
-    (v,) = composite(key, lambda *given: (rule(*given, **static),), values, tape)
-    return wrap(cls, tape, v)  # type: ignore[arg-type]  # composites without operands name their class elsewhere
-
-
-def static_key(x: Any) -> Any:
-    """A static argument as a key: floats by text, since -0.0 == 0.0 and nan != nan."""
-    return str(x) if x.__class__ is float else x
-
-
-def compose_many(rule: Callable[..., Any], *xs: Any, **static: Any) -> tuple[Any, ...]:
-    """As `compose`, for a rule that returns several values."""
-    tape = THREAD.tape
-    values = tuple([x._value if x._tape is tape else enter(tape, x) for x in xs])
-    found = composite((rule, *map(static_key, static.values())), lambda *given: rule(*given, **static), values, tape)
-    return tuple([wrap(type(xs[0])._result, tape, v) for v in found])
 
 
 def axis_of(x: Any, dim: int, extra: int = 0) -> int:
@@ -146,16 +124,6 @@ def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
         raise ArgumentError(f"dim {found[0]} appears multiple times in the list of dims", where=caller(),
                             fix="name each dimension once")  # fmt: skip
     return tuple(sorted(a for a in found if a < rank))
-
-
-def floating(x: Any) -> Any:
-    """`x`, integers as the default float."""
-    return x if is_inexact(x._type.dtype) else convert(x, default_float())
-
-
-def is_integer(x: Any) -> bool:
-    """True for integer and bool tensors."""
-    return kind(x._type.dtype) in "bui"
 
 
 def device_of(device: Any) -> Device:

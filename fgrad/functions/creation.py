@@ -13,8 +13,7 @@ import numpy as np
 
 from fgrad.eager.cell import concrete
 from fgrad.eager.convert import host_array
-from fgrad.eager.record import wrap
-from fgrad.eager.tape import THREAD
+from fgrad.eager.operands import recorded
 from fgrad.eager.views import buffer_of, require_grad
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import inplace
@@ -42,15 +41,6 @@ def finish(x: Any, device: Any, requires_grad: bool) -> Any:
     if requires_grad:
         require_grad(x, True)
     return x
-
-
-def recorded(key: Any, rule: Callable[[], Any]) -> Any:
-    """A tensor without operands, recorded once."""
-    tape = THREAD.tape
-    v = tape.memo.get(key)
-    if v is None:
-        v = tape.memo[key] = rule()
-    return wrap(Tensor, tape, v)
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
@@ -105,7 +95,7 @@ def fill(shape: tuple[int, ...], value: Any, dtype: Dtype, device: Any, requires
                             fix="use sizes of 0 or more")  # fmt: skip
     a = np.asarray(value).astype(dtype)
     key = ("full", shape, dtype, a.tobytes())
-    x = recorded(key, lambda: c.broadcast_to(c.constant(a), shape=shape) if shape else c.constant(a))
+    x = recorded(Tensor, key, lambda: c.broadcast_to(c.constant(a), shape=shape) if shape else c.constant(a))
     return finish(x, device, requires_grad)
 
 
@@ -159,7 +149,7 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     floats = any(isinstance(x, float) for x in (start, end, step))
     d = as_numpy(dtype) if dtype is not None else default_float() if floats else np.dtype("int64")
     n = math.ceil((end - start) / step)
-    x = recorded(("arange", n, str(start), str(step), d), lambda: _progression(n, start, step, d))
+    x = recorded(Tensor, ("arange", n, str(start), str(step), d), lambda: _progression(n, start, step, d))
     return finish(x, device, requires_grad)
 
 
@@ -190,7 +180,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     """Ones on the main diagonal of an n × m matrix."""
     d = default_float() if dtype is None else as_numpy(dtype)
     shape = (n, n if m is None else m)
-    x = recorded(("eye", shape, d), lambda: c.convert(
+    x = recorded(Tensor, ("eye", shape, d), lambda: c.convert(
         c.tril_mask(shape=shape, k=0) & c.tril_mask(shape=shape, k=0, upper=True), dtype=d))  # fmt: skip
     return finish(x, device, requires_grad)
 

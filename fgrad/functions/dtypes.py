@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fgrad.eager.cell import Cell
+from fgrad.eager.operands import default_float, number_dtype
 from fgrad.errors import DtypeError
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import KINDS, ORDER, Dtype, dtype_of, is_inexact, kind, promote
-from fgrad.settings import current, replace
+from fgrad.ir.dtypes import KINDS, Dtype, dtype_of, is_inexact, kind, promote
+from fgrad.settings import replace
 
 
 class dtype:  # noqa: N801  # PyTorch's name
@@ -91,16 +92,6 @@ def as_numpy(d: Any) -> Dtype:
         raise DtypeError(f"{d!r} is not a dtype", where=caller(), fix="use e.g. fgrad.float32") from e
 
 
-def default_float() -> Dtype:
-    """The type Python floats become."""
-    return np.dtype(current().default_dtype)
-
-
-def default_complex() -> Dtype:
-    """The type Python complex numbers become."""
-    return np.dtype("complex128" if current().default_dtype == "float64" else "complex64")
-
-
 def get_default_dtype() -> dtype:
     """The type Python floats become (float32 unless set)."""
     return face_dtype(default_float())
@@ -113,26 +104,6 @@ def set_default_dtype(d: Any) -> None:
         raise DtypeError(f"only floating-point types are supported as the default type, got {found}", where=caller(),
                          fix="use fgrad.float32 or fgrad.float64")  # fmt: skip
     replace(default_dtype=found.name)
-
-
-def number_dtype(x: Any, beside: Dtype | None) -> Dtype:
-    """The type a Python number takes beside a tensor: the tensor's, unless its kind is higher."""
-    if isinstance(x, bool | np.bool_):
-        rank, own = "b", dtype_of("bool")
-    elif isinstance(x, int | np.integer):
-        rank, own = "i", dtype_of("int64")
-    elif isinstance(x, float | np.floating):
-        rank, own = "f", default_float()
-    else:
-        rank, own = "c", default_complex()
-    if beside is None:
-        return own
-    k = kind(beside)
-    if ORDER.index("i" if k == "u" else k) >= ORDER.index(rank):
-        return beside
-    if rank == "c" and k == "f":
-        return np.dtype("complex128" if beside.name == "float64" else "complex64")
-    return own
 
 
 def result_numpy(*xs: Any) -> Dtype:
