@@ -29,25 +29,36 @@ _all = all
 _map = map
 
 
+_PENDING: list[Callable[[Any], None]] = []
+
+
+def _optree() -> Any:
+    """optree, with the classes registered so far."""
+    optree = need("optree")
+    while _PENDING:
+        _PENDING.pop()(optree)
+    return optree
+
+
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Structure]:
     """`(leaves, structure)` of `tree`; `is_leaf(node)` stops the walk early."""
-    found, spec = need("optree").tree_flatten(tree, is_leaf, namespace=_NAMESPACE)
+    found, spec = _optree().tree_flatten(tree, is_leaf, namespace=_NAMESPACE)
     return found, spec
 
 
 def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
     """The leaves of `tree`, left to right."""
-    return list(need("optree").tree_leaves(tree, is_leaf, namespace=_NAMESPACE))
+    return list(_optree().tree_leaves(tree, is_leaf, namespace=_NAMESPACE))
 
 
 def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Structure:
     """The structure of `tree` without its leaves: hashable, equal for equal shapes of trees."""
-    return need("optree").tree_structure(tree, is_leaf, namespace=_NAMESPACE)
+    return _optree().tree_structure(tree, is_leaf, namespace=_NAMESPACE)
 
 
 def unflatten(spec: Structure, given: Iterable[Any]) -> Any:
     """The tree of structure `spec` with these leaves."""
-    return need("optree").tree_unflatten(spec, given)
+    return _optree().tree_unflatten(spec, given)
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:  # noqa: A001
@@ -57,7 +68,7 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], b
     {'a': 11, 'b': (22, 33)}
     """
     try:
-        return need("optree").tree_map(f, tree, *rest, is_leaf=is_leaf, namespace=_NAMESPACE)
+        return _optree().tree_map(f, tree, *rest, is_leaf=is_leaf, namespace=_NAMESPACE)
     except ValueError as e:
         if not rest or isinstance(e, TreeError) or "mismatch" not in str(e).lower():
             raise
@@ -82,21 +93,26 @@ def all(tree: Any) -> bool:  # noqa: A001
 
 def transpose(outer: Structure, inner: Structure, tree: Any) -> Any:
     """A tree of structure `outer` of `inner` trees turned into `inner` of `outer`."""
-    return need("optree").tree_transpose(outer, inner, tree)
+    return _optree().tree_transpose(outer, inner, tree)
 
 
 def register(
     cls: type, flatten_node: Callable[[Any], tuple[Iterable[Any], Any]], unflatten_node: Callable[[Any, Any], Any]
 ) -> None:
-    """Makes a class a node: `flatten_node(x) -> (children, aux)`, `unflatten_node(aux, children) -> x`."""
-    need("optree").register_pytree_node(
-        cls, lambda x: (*flatten_node(x), None)[:3], unflatten_node, namespace=_NAMESPACE
-    )
+    """Makes a class a node: `flatten_node(x) -> (children, aux)`, `unflatten_node(aux, children) -> x`.
+
+    Takes effect when a tree is next looked at, so that registering imports nothing.
+    """
+
+    def enter(optree: Any) -> None:
+        optree.register_pytree_node(cls, lambda x: (*flatten_node(x), None)[:3], unflatten_node, namespace=_NAMESPACE)
+
+    _PENDING.append(enter)
 
 
 def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
     """The leaf of `prefix` above each leaf of `tree`; None is a leaf of `prefix` here (`in_axes`)."""
-    optree = need("optree")
+    optree = _optree()
     try:
         found: list[Any] = optree.broadcast_prefix(
             optree.tree_map(lambda x: (x,), prefix, none_is_leaf=True, namespace=_NAMESPACE),

@@ -1,0 +1,189 @@
+"""A layer is data and a pure function; a Module over it adds attributes and state. Each is written once, as a Layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from fgrad import numpy, random
+from fgrad.functions.creation import fill, tensor
+from fgrad.functions.dtypes import as_numpy, default_float
+from fgrad.functions.inplace import set_grad
+from fgrad.functions.random import normal_values, uniform_values
+from fgrad.functions.tensor import Parameter, Tensor
+from fgrad.nn.module import Module
+
+Tree = Any
+
+
+class Draw(Protocol):
+    """Where starting values come from: the global generator, or a key."""
+
+    def uniform(self, shape: tuple[int, ...], low: float, high: float) -> Any:
+        """Numbers of [low, high)."""
+
+    def normal(self, shape: tuple[int, ...], std: float) -> Any:
+        """Normal draws."""
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str | None = None) -> Any:
+        """One number everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """How one parameter or state tensor starts: `start(draw, shape)`."""
+
+    shape: tuple[int, ...]
+    start: Callable[[Draw, tuple[int, ...]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """`apply(params, state, *xs, train, key) -> (y, state)`; touches nothing else.
+
+    params, state: how they start.  parts: the layers a combinator is made of, whose trees nest.
+    """
+
+    params: Mapping[str, Param]
+    apply: Callable[..., tuple[Any, Tree]]
+    state: Mapping[str, Param] = field(default_factory=dict)
+    parts: tuple[Layer, ...] | None = None
+
+    def init(self, key: Any) -> tuple[Tree, Tree]:
+        """Fresh `(params, state)` drawn from a key."""
+        if self.parts is not None:
+            pairs = [part.init(Keyed(key).child(i)) for i, part in enumerate(self.parts)]
+            return [p for p, _ in pairs], [s for _, s in pairs]
+        draw = key if isinstance(key, Keyed) else Keyed(key)
+        return start_all(self.params, draw), start_all(self.state, draw)
+
+    def __call__(self, params: Tree, *xs: Any, key: Any = None) -> Any:
+        """The layer without state, in evaluation."""
+        return self.apply(params, self.start_state(), *xs, train=key is not None, key=key)[0]
+
+    def start_state(self) -> Tree:
+        """State tensors as they start (no layer draws them)."""
+        if self.parts is not None:
+            return [part.start_state() for part in self.parts]
+        return start_all(self.state, Keyed(None))
+
+
+def start_all(params: Mapping[str, Param], draw: Any) -> dict[str, Any]:
+    """Every tensor of a layer, drawn in order."""
+    return {name: p.start(draw, p.shape) for name, p in params.items()}
+
+
+class Global:
+    """Draws Tensors from the global generator."""
+
+    def __init__(self, dtype: Any = None) -> None:
+        self.dtype = default_float() if dtype is None else as_numpy(dtype)
+
+    def uniform(self, shape: tuple[int, ...], low: float, high: float) -> Any:
+        """Numbers of [low, high)."""
+        return uniform_values(Tensor, shape, low, high, None, self.dtype)
+
+    def normal(self, shape: tuple[int, ...], std: float) -> Any:
+        """Normal draws."""
+        return normal_values(Tensor, shape, 0.0, std, None, self.dtype)
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str | None = None) -> Any:
+        """One number everywhere."""
+        return fill(shape, value, self.dtype if dtype is None else as_numpy(dtype), None, False)
+
+
+class Keyed:
+    """Draws arrays from a key (fgrad.random.key), a new stream for each tensor."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key.key if isinstance(key, Keyed) else key
+        self.count = 0
+
+    def child(self, i: int) -> Keyed:
+        """An independent source."""
+        return Keyed(random.fold_in(self.key, i + 1_000_003))
+
+    def next(self) -> Any:
+        """The key of the next tensor."""
+        self.count += 1
+        return random.fold_in(self.key, self.count)
+
+    def uniform(self, shape: tuple[int, ...], low: float, high: float) -> Any:
+        """Numbers of [low, high)."""
+        return random.uniform(self.next(), shape, minval=low, maxval=high)
+
+    def normal(self, shape: tuple[int, ...], std: float) -> Any:
+        """Normal draws."""
+        return random.normal(self.next(), shape) * std
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: str | None = None) -> Any:
+        """One number everywhere."""
+        return numpy.full(shape, value, dtype or default_float())
+
+
+def stateless(f: Callable[..., Any]) -> Callable[..., tuple[Any, Tree]]:
+    """Lifts `f(params, *xs)` to the full signature."""
+    return lambda params, state, *xs, train=False, key=None: (f(params, *xs), state)
+
+
+class LayerModule(Module):
+    """A Module that takes everything from a layer function: `class Linear(LayerModule, of=linear)`."""
+
+    make: ClassVar[Callable[..., Layer]]
+    plain: ClassVar[frozenset[str]] = frozenset({"bias", "device", "dtype"})
+
+    def __init_subclass__(cls, of: Callable[..., Layer] | None = None) -> None:
+        super().__init_subclass__()
+        if of is not None:
+            cls.make = staticmethod(of)
+            cls.__doc__, cls.__signature__ = of.__doc__, inspect.signature(of)  # type: ignore[attr-defined]
+
+    def __init__(self, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__()
+        given = inspect.signature(type(self).make).bind(*args, **kwargs)
+        given.apply_defaults()
+        for name, value in given.arguments.items():
+            if name not in self.plain:
+                object.__setattr__(self, name, value)
+        object.__setattr__(self, "layer", type(self).make(*args, **kwargs))
+        draw = Global(dtype)
+        for name, p in self.layer.params.items():
+            self.register_parameter(name, Parameter(p.start(draw, p.shape)))
+        if given.arguments.get("bias") is False:
+            self.register_parameter("bias", None)
+        for name, p in self.layer.state.items():
+            self.register_buffer(name, settled(p.start(draw, p.shape)))
+        if device is not None:
+            self.to(device)
+
+    def forward(self, *xs: Any) -> Any:
+        """The layer on this module's own parameters; new state is kept."""
+        layer = self.layer
+        params = {k: self._parameters[k] for k in layer.params}
+        if not layer.state:
+            return layer.apply(params, {}, *xs, train=self.training, key=None)[0]
+        y, new = layer.apply(params, dict(self._buffers), *xs, train=self.training, key=None)
+        if self.training:
+            before = set_grad(False)
+            try:
+                for k, v in new.items():
+                    if v is not self._buffers[k]:
+                        self._buffers[k].copy_(v)  # type: ignore[union-attr]
+            finally:
+                set_grad(before)
+        return y
+
+    def extra_repr(self) -> str:
+        """The arguments the layer was made with."""
+        skip = {"layer", "training"}
+        shown = [k for k in inspect.signature(type(self).make).parameters if k in self.__dict__ and k not in skip]
+        bias = [f"bias={self._parameters.get('bias') is not None}"] if "bias" in self._parameters else []
+        return ", ".join([f"{k}={getattr(self, k)!r}" for k in shown] + bias)
+
+
+def settled(x: Any) -> Any:
+    """A tensor with its own buffer."""
+    return tensor(x)
+

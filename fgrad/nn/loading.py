@@ -1,0 +1,51 @@
+"""load_state_dict: all names and shapes are checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fgrad.errors import FgradError
+from fgrad.functions.creation import as_tensor
+from fgrad.functions.inplace import set_grad
+from fgrad.ir.apply import caller
+
+
+class StateError(FgradError, RuntimeError):
+    """A state dict does not fit a module or optimiser."""
+
+
+def own_state(module: Any) -> dict[str, Any]:
+    """Parameters and persistent buffers by dotted name, the tensors themselves."""
+    found: dict[str, Any] = module.state_dict(keep_vars=True)
+    return found
+
+
+def load_into(module: Any, state: Mapping[str, Any], strict: bool) -> tuple[list[str], list[str]]:
+    """Copies `state` into `module`; returns (missing, unexpected) names."""
+    own = own_state(module)
+    missing = [k for k in own if k not in state]
+    unexpected = [k for k in state if k not in own]
+    given = {k: as_tensor(v) for k, v in state.items() if k in own}
+    wrong = [
+        f"size mismatch for {k}: copying a param with shape {tuple(v.shape)} from checkpoint, the shape in current model "
+        f"is {tuple(own[k].shape)}."
+        for k, v in given.items()
+        if tuple(v.shape) != tuple(own[k].shape)
+    ]
+    if strict and missing:
+        wrong.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+    if strict and unexpected:
+        wrong.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
+    if wrong:
+        raise StateError(
+            f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(wrong), where=caller(),
+            fix="load into the model that saved it, or pass strict=False for names",
+        )  # fmt: skip
+    before = set_grad(False)
+    try:
+        for k, v in given.items():
+            own[k].copy_(v)
+    finally:
+        set_grad(before)
+    return missing, unexpected

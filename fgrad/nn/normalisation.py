@@ -1,0 +1,120 @@
+"""Normalisation and dropout as Layers, and the Modules over them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fgrad import random
+from fgrad.functions.call import compose
+from fgrad.functions.pointwise import where
+from fgrad.nn.affine import constant
+from fgrad.nn.functional import normalisation as f
+from fgrad.nn.layer import Layer, LayerModule, Param, stateless
+from fgrad.primitives.structure import stop_gradient
+
+
+def batch_norm(rank: tuple[int, ...], num_features: int, eps: float, momentum: float | None, affine: bool,
+               track_running_stats: bool) -> Layer:  # fmt: skip
+    """Batch normalisation for inputs of some ranks."""
+    params = {"weight": Param((num_features,), constant(1.0)), "bias": Param((num_features,), constant(0.0))}
+    state = {
+        "running_mean": Param((num_features,), constant(0.0)),
+        "running_var": Param((num_features,), constant(1.0)),
+        "num_batches_tracked": Param((), constant(0, "int64")),
+    }
+
+    def apply(p: Any, s: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        if x.ndim not in rank:
+            raise ValueError(f"expected {' or '.join(f'{r}D' for r in rank)} input (got {x.ndim}D input)")
+        weight, bias = p.get("weight"), p.get("bias")
+        if not train and track_running_stats:
+            return f.batch_norm(x, s["running_mean"], s["running_var"], weight, bias, False, 0.0, eps), s
+        count = math.prod(x.shape) // max(num_features, 1)
+        if count <= 1:
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
+        y, mean, var = f.batch_statistics(x, weight, bias, eps)
+        if not track_running_stats:
+            return y, s
+        batches = s["num_batches_tracked"] + 1
+        m = 1.0 / batches if momentum is None else momentum
+        mean, var = (stop(t) for t in (mean, var))
+        new = {
+            "running_mean": s["running_mean"] * (1 - m) + mean * m,
+            "running_var": s["running_var"] * (1 - m) + var * (count / (count - 1)) * m,
+            "num_batches_tracked": batches,
+        }
+        return y, new
+
+    return Layer(params if affine else {}, apply, state if track_running_stats else {})
+
+
+def stop(x: Any) -> Any:
+    """`x` without history."""
+    return compose(stop_gradient, x)
+
+
+def batch_norm1d(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True) -> Layer:  # fmt: skip
+    """(x - mean) / sqrt(var + eps) * weight + bias per channel, for float[n, c] or float[n, c, l].
+
+    In training the batch's statistics, and running ones move by `momentum` (None: their plain average).
+    Source: Ioffe & Szegedy 2015.
+    """
+    return batch_norm((2, 3), num_features, eps, momentum, affine, track_running_stats)
+
+
+def batch_norm2d(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True) -> Layer:  # fmt: skip
+    """As batch_norm1d, for images float[n, c, h, w]."""
+    return batch_norm((4,), num_features, eps, momentum, affine, track_running_stats)
+
+
+class BatchNorm1d(LayerModule, of=batch_norm1d):
+    """Batch normalisation of vectors and sequences."""
+
+
+class BatchNorm2d(LayerModule, of=batch_norm2d):
+    """Batch normalisation of images."""
+
+
+def layer_norm(normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True) -> Layer:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions. Source: Ba et al. 2016."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    params = {}
+    if elementwise_affine:
+        params["weight"] = Param(shape, constant(1.0))
+        if bias:
+            params["bias"] = Param(shape, constant(0.0))
+
+    @stateless
+    def apply(p: Any, x: Any) -> Any:
+        return f.layer_norm(x, shape, p.get("weight"), p.get("bias"), eps)
+
+    return Layer(params, apply)
+
+
+class LayerNorm(LayerModule, of=layer_norm):
+    """Layer normalisation."""
+
+
+def dropout(p: float = 0.5, inplace: bool = False) -> Layer:
+    """Each element zeroed with probability `p` in training, the others divided by 1 - p.
+
+    Pure form: pass `key`; the Module draws from the global generator.  Source: Srivastava et al. 2014.
+    """
+    f.check_probability(p)
+
+    def apply(params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
+        if key is None:
+            return f.dropout(x, p, train, inplace), state
+        if not train or p == 0:
+            return x, state
+        keep = random.bernoulli(key, 1 - p, x.shape)
+        return where(keep, x / (1 - p), 0.0), state
+
+    return Layer({}, apply)
+
+
+class Dropout(LayerModule, of=dropout):
+    """Dropout of elements."""
