@@ -159,6 +159,15 @@ def plus(a: Any, b: Any) -> Any:
 
 def through(tape: Tape, v: Value, ct: Any, create: bool) -> Cts:
     """Runs the Python that stands at `v`; returns where backward goes on, with which cotangents."""
+    busy, tape.busy = tape.busy, True
+    try:
+        return run_python(tape, v, ct, create)
+    finally:
+        tape.busy = busy
+
+
+def run_python(tape: Tape, v: Value, ct: Any, create: bool) -> Cts:
+    """The hooks of a tensor, or the backward of a Function."""
     context = tape.functions.get(v)
     if context is not None:
         back = context.run_backward(tape, v, ct, create)
@@ -178,12 +187,6 @@ def run_hooks(tape: Tape, cell: Any, ct: Value) -> Value:
         g = g if new is None else new
     if cell._extra.retain:
         cell._extra.grad = g
-    now = THREAD.tape
-    if now is not tape:
-        raise GradError(
-            "a hook read a number while backward() was recording", where=caller(),
-            fix="keep the gradient (g.detach()) and read it after backward()",
-        )  # fmt: skip
     return enter(tape, g)
 
 
@@ -249,7 +252,11 @@ def deliver(tape: Tape, cell: Any, g: Value) -> None:
     if extra.history is engine.FREED:
         raise freed_error()
     if extra.hooks:
-        g = run_hooks(tape, cell, g)
+        busy, tape.busy = tape.busy, True
+        try:
+            g = run_hooks(tape, cell, g)
+        finally:
+            tape.busy = busy
     cls = type(cell)._result
     old = extra.grad
     if old is None:

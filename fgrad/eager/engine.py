@@ -13,7 +13,11 @@ from fgrad.eager.tape import THREAD, Tape
 from fgrad.errors import GradError, TraceError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph, Value, free_leaves, topological
+from fgrad.ir.primitive import REGISTRY
+from fgrad.primitives import structure
+from fgrad.transforms.inline import substitute
 
+OPAQUE = REGISTRY[structure.opaque.__name__]
 FREED = object()  # history of a tensor whose graph backward() has consumed
 
 
@@ -25,14 +29,17 @@ class Entry:
     def __init__(self, tape: Tape, values: tuple[Value, ...], donated: tuple[tuple[int, Value], ...]) -> None:
         self.values = frozenset(values)
         self.plan: Plan | None = plan_history(tape, values)
-        outputs = tuple(dict.fromkeys([*values, *(self.plan.computed if self.plan else ())]))
+        wanted = tuple(dict.fromkeys([*values, *(self.plan.computed if self.plan else ())]))
+        shown = without_functions(wanted) if tape.functions else wanted
+        outputs = tuple(dict.fromkeys(shown))
         inputs = leaves_before(outputs, tape)
         self.slots: list[Any] = [v if v in tape.bound else v.params[0] for v in inputs]
         into = {v: slot for slot, v in donated}
         where = {s: i for i, s in enumerate(self.slots) if not isinstance(s, Value)}
         self.donated = {i: where[into[v]] for i, v in enumerate(outputs) if v in into and into[v] in where}
         self.graph = Graph(inputs, outputs)
-        self.places = {v: i for i, v in enumerate(outputs)}
+        at = {v: i for i, v in enumerate(outputs)}
+        self.places = {v: at[x] for v, x in zip(wanted, shown, strict=True)}
         self.seen = 0
         self.program: Any = None
 
@@ -55,6 +62,16 @@ class Entry:
             self.program = compile_graph(self.graph, self.donated)
         result: list[Any] = self.program(buffers)
         return result
+
+
+def without_functions(outputs: Sequence[Value]) -> tuple[Value, ...]:
+    """`outputs` with each result of an autograd.Function replaced by what its forward computed."""
+    new = {
+        v: v.operands[0].operands[v.params[0]]
+        for v in [*topological(outputs), *outputs]
+        if v.prim is not None and v.prim.name == "item" and v.operands[0].prim is OPAQUE
+    }
+    return tuple(substitute(outputs, new)) if new else tuple(outputs)
 
 
 def leaves_before(outputs: Sequence[Value], tape: Tape) -> tuple[Value, ...]:
@@ -88,7 +105,7 @@ def flush(tape: Tape) -> None:
     if tape.tracing:
         raise tracing_error(tape, None)
     with tape.lock:
-        if tape.closed:
+        if tape.closed or tape.busy:
             return
         if tape.refs or tape.inputs:
             found = dict.fromkeys([r() for r in tape.refs])
@@ -152,12 +169,13 @@ def force(t: Any) -> Any:
         return t._data
     if tape.tracing:
         raise tracing_error(tape, t)
-    if tape is THREAD.tape:
+    if tape is THREAD.tape and not tape.busy:
         flush(tape)
-    else:  # another thread's: compute this one only, leave its tape as it is
+    else:  # another thread's, or inside backward(): compute this one only, leave the tape as it is
         with tape.lock:
             if t._data is None:
-                graph = Graph(leaves_before((t._value,), tape), (t._value,))
+                wanted = without_functions((t._value,)) if tape.functions else (t._value,)
+                graph = Graph(leaves_before(wanted, tape), wanted)
                 buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in graph.inputs]
                 (t._data,) = interpret(graph, buffers, {})
     return t._data

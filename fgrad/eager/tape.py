@@ -42,7 +42,7 @@ class Tape:
     """One stretch of recording, from a flush to the next, or the recording of one function (`tracing`)."""
 
     __slots__ = (
-        "__weakref__", "adopted", "bound", "captured", "cells", "closed", "consumed", "functions", "generators", "held",
+        "__weakref__", "adopted", "bound", "busy", "captured", "cells", "closed", "consumed", "functions", "generators", "held",
         "hooked", "inputs", "interned", "lock", "memo", "overwritten", "rebound", "refs", "stale", "tracing", "writes",
     )  # fmt: skip
 
@@ -65,6 +65,7 @@ class Tape:
         self.lock = threading.RLock()
         self.tracing = tracing  # name of the function that is being recorded
         self.closed = False
+        self.busy = False  # backward() is running Python: reads compute one tensor, nothing is flushed
         self.captured: dict[Any, Value] = {}  # tracing: outer cell -> leaf
         self.writes: dict[Any, Value] = {}  # tracing: outer cell -> value to be written after success
 

@@ -8,6 +8,7 @@ from fgrad.errors import DtypeError, RangeError, Where
 from fgrad.ir.apply import primitive
 from fgrad.ir.types import TupleType, Type
 from fgrad.primitives.checks import store
+from fgrad.primitives.shape import spread
 
 
 def _item_type(t: Type, *, index: int, where: Where | None) -> Type:
@@ -52,3 +53,12 @@ def mark(x: Any, *, depth: int = 0) -> Any:
 )
 def stop_gradient(x: Any) -> Any:
     """`x` itself, a constant to every derivative."""
+
+
+@primitive(
+    type=lambda *types, n, label, where: TupleType(types[:n]),
+    lower=lambda xp, out, *xs, n, label: xs[:n],
+    batch=lambda n_batch, batched, *xs, n, label: opaque(*spread(n_batch, batched, *xs), n=n, label=label),
+)
+def opaque(*xs: Any, n: int, label: Any) -> Any:
+    """The first `n` operands, as results of user code whose derivative is user code too; the rest are its inputs."""

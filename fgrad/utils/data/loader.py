@@ -1,0 +1,146 @@
+"""DataLoader: batches of a dataset, in this process or by workers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from fgrad.errors import ArgumentError
+from fgrad.ir.apply import caller
+from fgrad.utils.data.collate import default_collate, default_convert
+from fgrad.utils.data.dataset import IterableDataset
+from fgrad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, host_rng
+from fgrad.utils.data.worker import Pool
+
+
+class FetchMap:
+    """Makes a reader of a map-style dataset: indices in, batch out."""
+
+    def __init__(self, collate: Callable[[Any], Any], batched: bool) -> None:
+        self.collate, self.batched = collate, batched
+
+    def __call__(self, dataset: Any) -> Callable[[Any], Any]:
+        """The reader."""
+        self.dataset = dataset
+        return self.read
+
+    def read(self, indices: Any) -> Any:
+        """One batch."""
+        if not self.batched:
+            return self.collate(self.dataset[indices])
+        if hasattr(self.dataset, "__getitems__"):
+            return self.collate(self.dataset.__getitems__(indices))
+        return self.collate([self.dataset[i] for i in indices])
+
+
+class FetchStream:
+    """Makes a reader of an iterable dataset: each call gives the next batch."""
+
+    def __init__(self, collate: Callable[[Any], Any], batched: bool, drop_last: bool) -> None:
+        self.collate, self.batched, self.drop_last = collate, batched, drop_last
+
+    def __call__(self, dataset: Any) -> Callable[[Any], Any]:
+        """The reader."""
+        self.stream = iter(dataset)
+        return self.read
+
+    def read(self, size: Any) -> Any:
+        """One batch of `size` examples; StopIteration at the end."""
+        if not self.batched:
+            return self.collate(next(self.stream))
+        batch = list(itertools.islice(self.stream, size))
+        if not batch or (self.drop_last and len(batch) < size):
+            raise StopIteration
+        return self.collate(batch)
+
+
+class DataLoader:
+    """Iterates over batches of a dataset.
+
+    batch_size: examples a batch (None: single examples).  shuffle, sampler, batch_sampler: the order.  num_workers:
+    processes that read ahead (0: this one).  collate_fn: examples to batch.  drop_last: no short last batch.
+    generator: source of the order and of the workers' seeds.  worker_init_fn(i): run in each worker first.
+    The order depends on the seed alone, not on num_workers.  A worker that raises or dies raises here.
+    """
+
+    def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
+                 batch_sampler: Any = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None,
+                 pin_memory: bool = False, drop_last: bool = False, timeout: float = 0,
+                 worker_init_fn: Callable[[int], None] | None = None, multiprocessing_context: str | None = None,
+                 generator: Any = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
+                 pin_memory_device: str = "", in_order: bool = True) -> None:  # fmt: skip
+        self._check(dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, drop_last)
+        self.dataset, self.num_workers, self.timeout = dataset, num_workers, timeout
+        self.worker_init_fn, self.generator = worker_init_fn, generator
+        self.prefetch_factor, self.pin_memory = prefetch_factor, pin_memory
+        self.persistent_workers, self.multiprocessing_context = persistent_workers, multiprocessing_context
+        self.batch_size = None if batch_sampler is not None else batch_size
+        self.drop_last = drop_last
+        self.stream = isinstance(dataset, IterableDataset)
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        if not self.stream and sampler is None and batch_sampler is None:
+            self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if not self.stream and batch_sampler is None and batch_size is not None:
+            self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+        batched = self.batch_sampler is not None or (self.stream and batch_size is not None)
+        self.collate_fn = collate_fn or (default_collate if batched else default_convert)
+        self._batched = batched
+
+    @staticmethod
+    def _check(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, workers: int, drop: bool) -> None:
+        """PyTorch's refusals of arguments that exclude each other."""
+        problem = None
+        if workers < 0:
+            problem = "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing"
+        elif sampler is not None and shuffle:
+            problem = "sampler option is mutually exclusive with shuffle"
+        elif batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop):
+            problem = "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+        elif isinstance(dataset, IterableDataset) and (shuffle or sampler is not None or batch_sampler is not None):
+            problem = "DataLoader with IterableDataset: expected unspecified shuffle, sampler and batch_sampler options"
+        elif not isinstance(dataset, IterableDataset) and not hasattr(dataset, "__getitem__"):
+            problem = f"a dataset needs __getitem__ or __iter__, {type(dataset).__name__} has neither"
+        if problem:
+            raise ArgumentError(problem, where=caller(), fix="drop one of the options")
+
+    def fetcher(self) -> Any:
+        """What turns indices into batches, here or in a worker."""
+        if self.stream:
+            return FetchStream(self.collate_fn, self._batched, self.drop_last)
+        return FetchMap(self.collate_fn, self._batched)
+
+    def _tasks(self) -> Iterator[Any]:
+        if self.stream:
+            return itertools.repeat(self.batch_size)
+        source: Iterable[Any] = self.batch_sampler if self.batch_sampler is not None else self.sampler
+        return iter(source)
+
+    def __iter__(self) -> Iterator[Any]:
+        seed = int(host_rng(self.generator).integers(0, 2**62))
+        return self._by_workers(seed) if self.num_workers else self._here()
+
+    def _here(self) -> Iterator[Any]:
+        read = self.fetcher()(self.dataset)
+        for task in self._tasks():
+            try:
+                batch = read(task)
+            except StopIteration:
+                return
+            yield batch
+
+    def _by_workers(self, seed: int) -> Iterator[Any]:
+        pool = Pool(self, seed)
+        try:
+            yield from pool.batches(self._tasks())
+        finally:
+            pool.close()
+
+    def __len__(self) -> int:
+        if self.stream:
+            n = len(self.dataset)
+            if self.batch_size is None:
+                return n
+            return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+        return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)

@@ -1,0 +1,172 @@
+"""Worker processes of a DataLoader: each reads and collates whole batches; errors travel back with their traceback."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import queue
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from fgrad.eager.generator import DEFAULT
+from fgrad.settings import replace
+
+POLL = 0.5  # seconds between looks at whether a silent worker still lives
+
+
+class WorkerInfo(NamedTuple):
+    """What a worker knows of itself: its number, how many there are, its seed, its copy of the dataset."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+class Failure(NamedTuple):
+    """An exception of a worker, as text and, where it can be rebuilt, as its type and message."""
+
+    kind: type[BaseException]
+    message: str
+    text: str
+
+
+_INFO: WorkerInfo | None = None
+_END = "end"
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """In a worker process, what it knows of itself; None in the main process."""
+    return _INFO
+
+
+def rebuild(failure: Failure, number: int) -> BaseException:
+    """The worker's exception, with its traceback in the message."""
+    text = f"Caught {failure.kind.__name__} in DataLoader worker process {number}.\n{failure.text}"
+    try:
+        return failure.kind(text)
+    except Exception:  # noqa: BLE001  # an exception with another constructor
+        return RuntimeError(text)
+
+
+def work(dataset: Any, fetch: Callable[..., Any], tasks: Any, results: Any, number: int, count: int, seed: int,
+         init: Callable[[int], None] | None) -> None:  # fmt: skip
+    """The worker's loop: (place, indices) in, (place, batch or Failure) out, until None comes."""
+    global _INFO
+    replace(kernels="plain", num_threads=1)
+    DEFAULT.manual_seed(seed + number)
+    _INFO = WorkerInfo(number, count, seed + number, dataset)
+    source: Any = None
+    try:
+        if init is not None:
+            init(number)
+        source = fetch(dataset)
+    except Exception as e:  # noqa: BLE001  # reported to the parent, at the first batch
+        source = Failure(type(e), str(e), traceback.format_exc())
+    while True:
+        task = tasks.get()
+        if task is None:
+            break
+        place, indices = task
+        results.put((place, attempt(source, indices)))
+
+
+def attempt(source: Any, indices: Any) -> Any:
+    """One batch, or what went wrong."""
+    if isinstance(source, Failure):
+        return source
+    try:
+        return source(indices)
+    except StopIteration:
+        return _END
+    except Exception as e:  # noqa: BLE001  # reported to the parent
+        return Failure(type(e), str(e), traceback.format_exc())
+
+
+class Pool:
+    """Workers of one pass over the data; batches come out in order."""
+
+    def __init__(self, loader: Any, seed: int) -> None:
+        context = mp.get_context(loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn"))
+        self.loader, self.n = loader, loader.num_workers
+        self.results = context.Queue()
+        self.tasks = [context.Queue() for _ in range(self.n)]
+        self.processes = [
+            context.Process(
+                target=work, daemon=True,
+                args=(loader.dataset, loader.fetcher(), q, self.results, i, self.n, seed, loader.worker_init_fn),
+            )
+            for i, q in enumerate(self.tasks)
+        ]  # fmt: skip
+        for p in self.processes:
+            p.start()
+
+    def batches(self, indices: Iterator[Any]) -> Iterator[Any]:
+        """Every batch in order, `prefetch_factor` ahead for each worker."""
+        ready: dict[int, Any] = {}
+        sent = done = 0
+        live = set(range(self.n))
+        owner: dict[int, int] = {}
+        pending = iter(indices)
+        more = True
+        ahead = (self.loader.prefetch_factor or 2) * self.n
+        turn = 0
+        while True:
+            while more and live and sent - done < ahead:
+                task = next(pending, _END)
+                if task is _END:
+                    more = False
+                    break
+                while turn % self.n not in live:
+                    turn += 1
+                owner[sent] = turn % self.n
+                self.tasks[turn % self.n].put((sent, task))
+                sent, turn = sent + 1, turn + 1
+            if done == sent:
+                return
+            while done not in ready:
+                place, batch = self.receive(owner)
+                ready[place] = batch
+            batch, number = ready.pop(done), owner.pop(done)
+            done += 1
+            if isinstance(batch, Failure):
+                raise rebuild(batch, number)
+            if isinstance(batch, str) and batch == _END:
+                live.discard(number)
+                continue
+            yield batch
+
+    def receive(self, owner: dict[int, int]) -> tuple[int, Any]:
+        """The next result of any worker; a dead one is an error, not a hang."""
+        limit = self.loader.timeout or None
+        waited = 0.0
+        while True:
+            try:
+                found: tuple[int, Any] = self.results.get(timeout=POLL)
+                return found
+            except queue.Empty:
+                waited += POLL
+            dead = [(i, p) for i, p in enumerate(self.processes) if not p.is_alive() and i in owner.values()]
+            if dead:
+                i, p = dead[0]
+                raise RuntimeError(
+                    f"DataLoader worker {i} (pid {p.pid}) exited unexpectedly with exit code {p.exitcode}. "
+                    "Run with num_workers=0 to see its error in this process."
+                )
+            if limit is not None and waited >= limit:
+                raise RuntimeError(f"DataLoader timed out after {limit} seconds")
+
+    def close(self) -> None:
+        """Ends the workers."""
+        for q, p in zip(self.tasks, self.processes, strict=True):
+            if p.is_alive():
+                q.put(None)
+        for p in self.processes:
+            p.join(timeout=1.0)
+            if p.is_alive():
+                p.terminate()
+                p.join()
+        for q in [self.results, *self.tasks]:
+            q.cancel_join_thread()
+            q.close()
