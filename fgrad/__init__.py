@@ -1,1 +1,64 @@
-"""fgrad: functions recorded into a typed graph, transformed, and compiled for NumPy or CuPy."""
+"""fgrad: functions recorded into a typed graph, transformed, and compiled for NumPy or CuPy.
+
+One engine, three faces: `grad(loss)(params)`, `import fgrad as torch`, and `fgrad.inspect(f)(*args)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fgrad import numpy as numpy
+from fgrad import tree as tree
+from fgrad.eager.capture import capture
+from fgrad.eager.explain import explain
+from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
+from fgrad.eager.jit import jit
+from fgrad.eager.vmap import vmap
+from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
+from fgrad.functions import __all__ as _functions
+from fgrad.functions.compiled import compile
+from fgrad.ir.types import Device as device
+from fgrad.settings import use as settings
+
+if TYPE_CHECKING:
+    from fgrad import autograd, cuda, inspector, lax, nn, optim, random, utils
+
+__version__ = "0.1.0"
+_LAZY = ("autograd", "cuda", "inspector", "lax", "nn", "optim", "random", "utils")
+
+__all__ = [
+    *_functions,
+    *_LAZY,
+    "capture",
+    "compile",
+    "device",
+    "explain",
+    "grad",
+    "hessian",
+    "inspect",
+    "jacfwd",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linearize",
+    "numpy",
+    "settings",
+    "tree",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Rooms that cost time to import are imported when first named."""
+    if name in _LAZY:
+        return importlib.import_module(f"fgrad.{name}")
+    if name == "inspect":
+        return importlib.import_module("fgrad.inspector").inspect
+    raise AttributeError(f"module 'fgrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

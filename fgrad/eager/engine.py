@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fgrad.backends import compile_graph, interpret
@@ -18,6 +18,7 @@ from fgrad.primitives import structure
 from fgrad.transforms.inline import substitute
 
 OPAQUE = REGISTRY[structure.opaque.__name__]
+WATCHERS: list[Callable[[Graph, dict[int, int]], None]] = []  # told of every graph that runs
 FREED = object()  # history of a tensor whose graph backward() has consumed
 
 
@@ -144,6 +145,8 @@ def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
 def compute(tape: Tape, live: Sequence[Any]) -> None:
     """Runs the program of `live` and binds the buffers; on failure nothing has changed."""
     entry = lookup(tape, tuple([t._value for t in live]))
+    for watch in WATCHERS:
+        watch(entry.graph, entry.donated)
     arrays = entry.run(tape)
     plan, places = entry.plan, entry.places
     segment = Segment(tape, plan, arrays, places) if plan is not None else None
