@@ -34,12 +34,12 @@ class Basic(NamedTuple):
     arrays: list[tuple[int, Any]]  # (axis in `shape`, index cell)
 
 
-def getitem(x: Any, index: Any) -> Any:
-    """`x[index]`: a view where it can be one."""
+def getitem(x: Any, index: Any, mode: str = "raise") -> Any:
+    """`x[index]`: a view where it can be one. mode: what index arrays out of range do ("raise", "clip" or "fill")."""
     items = index if isinstance(index, tuple) else (index,)
     basic = parse(x, expand(x, items))
     view = apply_basic(x, basic)
-    return take(view, basic.arrays) if basic.arrays else view
+    return take(view, basic.arrays, mode) if basic.arrays else view
 
 
 def setitem(x: Any, index: Any, value: Any) -> None:
@@ -300,12 +300,12 @@ def result_shape(view: Any, order: Any, axes: list[int], indices: list[Any]) -> 
     return (*rest[:at], *s, *rest[at:])
 
 
-def take(view: Any, arrays: list[tuple[int, Any]]) -> Any:
+def take(view: Any, arrays: list[tuple[int, Any]], mode: str) -> Any:
     """Gathers along the axes of index arrays."""
     order, axes, cells = layout(view, arrays)
     indices = broadcast_indices(cells)
     cls = type(view)._result
-    y = record(cls, R["gather"], (view, *indices), (tuple(axes), "raise"))
+    y = record(cls, R["gather"], (view, *indices), (tuple(axes), mode))
     if order is not None:
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
         y = record(cls, R["transpose"], (y,), (back,))

@@ -49,7 +49,7 @@ class Recorded:
 def result_value(tape: Tape, x: Any) -> tuple[Value, type[Cell] | None]:
     """A result's value and class; Python numbers and NumPy arrays become constants."""
     if isinstance(x, Cell):
-        return enter(tape, x), type(x)._result  # type: ignore[attr-defined]  # every face has one
+        return enter(tape, x), type(x)._result
     if isinstance(x, bool | int | float | complex | np.ndarray | np.generic):
         return constant(as_cell(x)._data), None
     raise TraceError(
