@@ -46,6 +46,7 @@ class Fusion:
         self.homes: dict[Value, Home] = {}
         self.level: dict[Value, int] = {}
         self.count: dict[tuple[Nest, int], int] = {}
+        self.tiny: set[Value] = set()  # numbers computed from inputs: repeated in every group that reads them
         for v in self.order:
             self.place(v)
         self.sink(last)
@@ -106,8 +107,12 @@ class Fusion:
             self.level[v] = max([self.level[x] for x in v.operands if x in self.level], default=0)
             return
         if self.fusible(v):
+            if v.size == 1 and v.prim.elementwise and all(root(x).prim is None or root(x) in self.tiny for x in v.operands):
+                self.tiny.add(v)
+                self.level[v] = 0
+                return
             self.homes[v] = self.home(v)
-        at = max([self.level[x] + (0 if inside else 1) for x, inside in self.needed(v) if x in self.level], default=0)
+        at = max([self.level[x] + (not inside and x not in self.tiny) for x, inside in self.needed(v) if x in self.level], default=0)
         if v in self.homes:
             nest = self.homes[v].nest
             while self.count.get((nest, at), 0) >= LIMIT:
@@ -126,7 +131,7 @@ class Fusion:
                 needs = list(self.needed(v))
                 for x, inside in needs:
                     reads.setdefault(x, []).append((v, inside))
-                if v in self.homes and all(not x.operands or x in early for x, _ in needs):
+                if v in self.homes and all(not x.operands or x in early or x in self.tiny for x, _ in needs):
                     early.add(v)
         for v in reversed(self.order):
             if v not in self.homes:
@@ -187,6 +192,8 @@ class _Inner:
         if is_free(x):
             operands = tuple(self.read(y, below(x, axes)) for y in x.operands)
             made = with_operands(x, operands)
+        elif x in self.fusion.tiny:
+            made = with_operands(x, tuple(self.read(y, ()) for y in x.operands))
         else:
             made = self.inputs[key] = leaf(x.type)
         self.made[key] = made

@@ -92,5 +92,5 @@ def nest_of(graph: Graph) -> Shape:
     stage: dict[Value, int] = dict.fromkeys(graph.inputs, 0)
     for v in order:
         at = max([stage.get(x, 0) for x in v.operands], default=0)
-        stage[v] = at + (v in over and v not in late)
+        stage[v] = at + (bool(over.get(v)) and v not in late)
     return Shape(space, inner, axes, over, late, stage)

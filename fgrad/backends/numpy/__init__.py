@@ -9,35 +9,37 @@ import numpy as np
 
 from fgrad.backends.numpy import calls
 from fgrad.backends.numpy.interpret import interpret
+from fgrad.backends.numpy.native import Native, able
 from fgrad.backends.numpy.program import Code, Frames
 from fgrad.backends.numpy.tiled import Tiler
 from fgrad.backends.numpy.writer import Writer
-from fgrad.ir.graph import Graph, Value
-from fgrad.ir.types import TensorType
+from fgrad.ir.graph import Graph
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
 from fgrad.passes.plan import Plan, Target, plan_memory
+from fgrad.passes.schedule import schedule
 from fgrad.settings import current
 
 __all__ = ["Program", "compile", "interpret"]
 
 PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
-DTYPES = frozenset(("float32", "float64", "int32", "int64", "bool"))
-
-
-def able(v: Value) -> bool:
-    """True if a fused group may hold `v`."""
-    return all(isinstance(t, TensorType) and t.dtype.name in DTYPES for t in (v.type, *[x.type for x in v.operands]))
 
 
 def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> Code:
-    """Code for a graph after passes."""
+    """Code for a graph after passes. kernels: plain, tiled or native."""
     if kernels == "plain":
         return Writer(graph, donated, plan_memory(graph, donated, graph.values(), PLAIN)).code()
-    graph = fuse(graph, able, frozenset(graph.outputs[i] for i in donated))
-    tiler = Tiler()
-    plan = plan_memory(graph, donated, graph.values(), tiler.target)
-    return Writer(graph, donated, plan, tiler.step).code()
+    last = frozenset(graph.outputs[i] for i in donated)
+    graph = fuse(graph, able, last)
+    order = schedule(graph, last)
+    if kernels == "tiled":
+        tiler = Tiler()
+        return Writer(graph, donated, plan_memory(graph, donated, order, tiler.target), tiler.step).code()
+    native = Native()
+    plan = plan_memory(graph, donated, order, native.target)
+    code = Writer(graph, donated, plan, native.step, native.flush).code()
+    code.scope.update(native.compiled())
+    return code
 
 
 class Program:

@@ -24,6 +24,7 @@ class Code(NamedTuple):
     views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]]  # name -> lowering, operand names, params
     outputs: tuple[tuple[tuple[int, ...], Any], ...]
     plan: Plan
+    cells: int = 0  # addresses of arrays that one call of a kernel takes at most
 
 
 def _alone() -> int:
@@ -48,7 +49,9 @@ def frame(code: Code) -> Run:
     """One runnable function with an arena and an output pool of its own; used by one call at a time."""
     arena = aligned(code.plan.arena_bytes)
     scope = dict(code.scope)
-    scope["arena"] = arena
+    scope["memory"], scope["arena"] = arena, arena.ctypes.data
+    scope["cells"] = np.zeros(code.cells, np.uintp)
+    scope["table"] = scope["cells"].ctypes.data
     for name, (offset, shape, dtype) in code.buffers.items():
         scope[name] = np.ndarray(shape, dtype, arena, offset)
     for name, (lower, operands, params) in code.views.items():

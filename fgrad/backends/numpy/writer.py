@@ -16,8 +16,15 @@ Step = Callable[[Block, Value], None]
 class Writer:
     """One program."""
 
-    def __init__(self, graph: Graph, donated: Mapping[int, int], plan: Plan, step: Step = Block.step) -> None:
-        self.graph, self.donated, self.plan, self.write = graph, donated, plan, step
+    def __init__(
+        self,
+        graph: Graph,
+        donated: Mapping[int, int],
+        plan: Plan,
+        step: Step = Block.step,
+        finish: Callable[[Block], None] | None = None,
+    ) -> None:
+        self.graph, self.donated, self.plan, self.write, self.finish = graph, donated, plan, step, finish
         self.text = Text()
         self.pooled: set[int] = set()
         names = {x: f"x{i}" for i, x in enumerate(graph.inputs)}
@@ -68,6 +75,8 @@ class Writer:
         """The finished program."""
         for v in self.plan.order:
             self.write(self.block, v)
+        if self.finish is not None:
+            self.finish(self.block)
         named = self.results()
         body = [*self.head(), *self.text.lines, f"return [{', '.join(named)}]"]
         source = "def program(I):\n" + "".join(f"    {line}\n" for line in body)
@@ -75,5 +84,6 @@ class Writer:
         outputs = tuple((t.shape, t.dtype) for t in pooled if isinstance(t, TensorType))
         text = self.text
         return Code(
-            source, compile(source, "<fgrad program>", "exec"), text.scope, text.buffers, text.views, outputs, self.plan
-        )
+            source, compile(source, "<fgrad program>", "exec"), text.scope, text.buffers, text.views, outputs, self.plan,
+            len(self.plan.roots),
+        )  # fmt: skip

@@ -1,0 +1,162 @@
+"""LLVM text: lines, fresh names, loops over counters (allocas; `sroa` makes registers of them)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+TYPES = {"float32": "float", "float64": "double", "int32": "i32", "int64": "i64", "bool": "i1"}
+MEMORY = {**TYPES, "bool": "i8"}
+SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "i1"}
+NBYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1}
+
+
+class E(NamedTuple):
+    """A value in registers: its text, dtype and number of lanes; `const` if it is one known number."""
+
+    text: str
+    dtype: str
+    lanes: int
+    const: float | None = None
+
+    @property
+    def type(self) -> str:
+        """Its LLVM type."""
+        return vector(TYPES[self.dtype], self.lanes)
+
+    @property
+    def suffix(self) -> str:
+        """Its type in the name of an intrinsic."""
+        return (f"v{self.lanes}" if self.lanes > 1 else "") + SUFFIX[self.dtype]
+
+
+def vector(kind: str, lanes: int) -> str:
+    """The type of `lanes` of `kind`."""
+    return kind if lanes == 1 else f"<{lanes} x {kind}>"
+
+
+def number(value: float, dtype: str) -> str:
+    """A constant as LLVM text; floats by their bits, rounded to float32 where that is the type."""
+    if dtype == "bool":
+        return "true" if value else "false"
+    if dtype in ("int32", "int64"):
+        return str(int(value))
+    exact = float(np.float32(value)) if dtype == "float32" else float(value)
+    return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
+
+
+class Asm:
+    """One function being written."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.head: list[str] = []  # allocas and what every path needs
+        self.declares: dict[str, str] = {}
+        self.count = 0
+
+    def new(self) -> str:
+        """A fresh register name."""
+        self.count += 1
+        return f"%v{self.count}"
+
+    def op(self, text: str) -> str:
+        """An instruction with a result."""
+        name = self.new()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """An instruction without one."""
+        self.lines.append(f"  {text}")
+
+    def entry(self, text: str) -> str:
+        """An instruction at the start of the function."""
+        name = self.new()
+        self.head.append(f"  {name} = {text}")
+        return name
+
+    def intrinsic(self, name: str, result: str, *args: tuple[str, str], flags: str = "") -> str:
+        """A call of an intrinsic, declared once; args are (type, text)."""
+        types = ", ".join(t for t, _ in args)
+        self.declares[name] = f"declare {result} @{name}({types})"
+        return f"call {flags}{result} @{name}({', '.join(f'{t} {x}' for t, x in args)})"
+
+    def call(self, name: str, x: E, *more: E) -> E:
+        """An intrinsic over values of one type, named without its suffix."""
+        full = f"llvm.{name}.{x.suffix}"
+        text = self.intrinsic(full, x.type, *[(y.type, y.text) for y in (x, *more)])
+        return E(self.op(text), x.dtype, x.lanes)
+
+    def variable(self, dtype: str, lanes: int) -> str:
+        """A register cell."""
+        return self.entry(f"alloca {vector(TYPES[dtype], lanes)}, align 64")
+
+    def get(self, cell: str, dtype: str, lanes: int) -> E:
+        """What a cell holds."""
+        return E(self.op(f"load {vector(TYPES[dtype], lanes)}, ptr {cell}"), dtype, lanes)
+
+    def set(self, cell: str, x: E) -> None:
+        """Stores to a cell."""
+        self.do(f"store {x.type} {x.text}, ptr {cell}")
+
+    def offset(self, pointer: str, index: str, dtype: str) -> str:
+        """The address `index` elements on."""
+        return self.op(f"getelementptr inbounds {MEMORY[dtype]}, ptr {pointer}, i64 {index}")
+
+    def loop(self, start: int, stop: int, step: int, body: Callable[[str], None]) -> None:
+        """`for i in range(start, stop, step)`; one pass is written without a loop."""
+        if stop - start <= 0:
+            return
+        if stop - start <= step:
+            body(str(start))
+            return
+        self.count += 1
+        n = self.count
+        cell = self.entry("alloca i64")
+        self.do(f"store i64 {start}, ptr {cell}")
+        self.do(f"br label %loop{n}")
+        self.lines.append(f"loop{n}:")
+        i = self.op(f"load i64, ptr {cell}")
+        body(i)
+        following = self.op(f"add nuw nsw i64 {i}, {step}")
+        self.do(f"store i64 {following}, ptr {cell}")
+        self.do(f"br i1 {self.op(f'icmp slt i64 {following}, {stop}')}, label %loop{n}, label %done{n}")
+        self.lines.append(f"done{n}:")
+
+    def splat(self, x: E, lanes: int) -> E:
+        """One number in every lane."""
+        if x.lanes == lanes:
+            return x
+        if x.const is not None:
+            return E(f"splat ({TYPES[x.dtype]} {x.text})", x.dtype, lanes, x.const)
+        many = vector(TYPES[x.dtype], lanes)
+        one = self.op(f"insertelement {many} poison, {x.type} {x.text}, i32 0")
+        text = self.op(f"shufflevector {many} {one}, {many} poison, <{lanes} x i32> zeroinitializer")
+        return E(text, x.dtype, lanes)
+
+    def load(self, pointer: str, dtype: str, lanes: int, mask: str | None = None) -> E:
+        """Elements from memory; lanes outside the mask are zero."""
+        kind, align = vector(MEMORY[dtype], lanes), NBYTES[dtype]
+        if mask is None:
+            text = self.op(f"load {kind}, ptr {pointer}, align {align}")
+        else:
+            name = f"llvm.masked.load.v{lanes}{'i8' if dtype == 'bool' else SUFFIX[dtype]}.p0"
+            mask_type = f"<{lanes} x i1>"
+            text = self.op(self.intrinsic(name, kind, ("ptr", pointer), ("i32", str(align)), (mask_type, mask), (kind, "zeroinitializer")))
+        if dtype == "bool":
+            text = self.op(f"icmp ne {kind} {text}, zeroinitializer" if lanes > 1 else f"icmp ne i8 {text}, 0")
+        return E(text, dtype, lanes)
+
+    def store(self, x: E, pointer: str, mask: str | None = None) -> None:
+        """Elements to memory, only lanes in the mask."""
+        kind, align, text = vector(MEMORY[x.dtype], x.lanes), NBYTES[x.dtype], x.text
+        if x.dtype == "bool":
+            text = self.op(f"zext {x.type} {text} to {kind}")
+        if mask is None:
+            self.do(f"store {kind} {text}, ptr {pointer}, align {align}")
+        else:
+            name = f"llvm.masked.store.v{x.lanes}{'i8' if x.dtype == 'bool' else SUFFIX[x.dtype]}.p0"
+            self.do(self.intrinsic(name, "void", (kind, text), ("ptr", pointer), ("i32", str(align)), (f"<{x.lanes} x i1>", mask)))

@@ -1,0 +1,217 @@
+"""The LLVM printer of scalar bodies: `ir.machine.Machine` over registers of one or more lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fgrad.backends.numpy.asm import NBYTES, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.functions import FUNCTIONS
+
+FLOAT = ("float32", "float64")
+
+
+class LLVM:
+    """Prints machine operations into an Asm; all operands of one operation have equal lanes."""
+
+    def __init__(self, asm: Asm) -> None:
+        self.asm = asm
+
+    def kind(self, x: E) -> str:
+        """f, i or b: the kind of an element."""
+        return {"f": "f", "i": "i", "b": "b"}[x.dtype[0]]
+
+    def const(self, value: float, like: E) -> E:
+        """A number of the dtype and lanes of `like`."""
+        return self.asm.splat(E(number(value, like.dtype), like.dtype, 1, float(value)), like.lanes)
+
+    def _new(self, text: str, like: E, dtype: str | None = None) -> E:
+        return E(self.asm.op(text), dtype or like.dtype, like.lanes)
+
+    def _arith(self, f: str, i: str, x: E, y: E) -> E:
+        if x.dtype == "bool":
+            raise NotImplementedError(f"{f} of bools")
+        return self._new(f"{f if x.dtype in FLOAT else i} {x.type} {x.text}, {y.text}", x)
+
+    def convert(self, x: E, dtype: str) -> E:
+        """Another dtype; a float out of the integer's range saturates."""
+        if dtype not in TYPES:
+            raise NotImplementedError(f"convert to {dtype}")
+        if dtype == x.dtype:
+            return x
+        if dtype == "bool":
+            return self.ne(x, self.const(0, x))
+        to = vector(TYPES[dtype], x.lanes)
+        real, target = x.dtype in FLOAT, dtype in FLOAT
+        wider = NBYTES[dtype] > NBYTES[x.dtype]
+        if real and not target:
+            suffix = E("", dtype, x.lanes).suffix
+            return self._new(self.asm.intrinsic(f"llvm.fptosi.sat.{suffix}.{x.suffix}", to, (x.type, x.text)), x, dtype)
+        if real and target:
+            op = "fpext" if wider else "fptrunc"
+        elif target:
+            op = "uitofp" if x.dtype == "bool" else "sitofp"
+        elif x.dtype == "bool":
+            op = "zext"
+        else:
+            op = "sext" if wider else "trunc"
+        return self._new(f"{op} {x.type} {x.text} to {to}", x, dtype)
+
+    def bitcast(self, x: E, dtype: str) -> E:
+        """The bits as another dtype of the same width."""
+        if dtype not in TYPES or "bool" in (dtype, x.dtype):
+            raise NotImplementedError(f"bitcast to {dtype}")
+        if dtype == x.dtype:
+            return x
+        return self._new(f"bitcast {x.type} {x.text} to {vector(TYPES[dtype], x.lanes)}", x, dtype)
+
+    def add(self, x: E, y: E) -> E:
+        """`x + y`."""
+        return self._arith("fadd", "add", x, y)
+
+    def sub(self, x: E, y: E) -> E:
+        """`x - y`."""
+        return self._arith("fsub", "sub", x, y)
+
+    def mul(self, x: E, y: E) -> E:
+        """`x * y`."""
+        return self._arith("fmul", "mul", x, y)
+
+    def div(self, x: E, y: E) -> E:
+        """`x / y` of floats; integers have no vector division."""
+        if x.dtype not in FLOAT:
+            raise NotImplementedError("integer division")
+        return self._arith("fdiv", "", x, y)
+
+    def fma(self, x: E, y: E, z: E) -> E:
+        """`x * y + z`, rounded once."""
+        return self.asm.call("fma", x, y, z)
+
+    def rem(self, x: E, y: E) -> E:
+        """No vector instruction: stays a library call."""
+        raise NotImplementedError("rem")
+
+    def neg(self, x: E) -> E:
+        """`-x`."""
+        if x.dtype in FLOAT:
+            return self._new(f"fneg {x.type} {x.text}", x)
+        return self.sub(self.const(0, x), x)
+
+    def abs(self, x: E) -> E:
+        """`|x|`; the least integer stays."""
+        if x.dtype in FLOAT:
+            return self.asm.call("fabs", x)
+        name = f"llvm.abs.{x.suffix}"
+        return self._new(self.asm.intrinsic(name, x.type, (x.type, x.text), ("i1", "false")), x)
+
+    def min(self, x: E, y: E) -> E:
+        """The smaller, NaN if either is."""
+        return self._extreme("minimum", "smin", "and", x, y)
+
+    def max(self, x: E, y: E) -> E:
+        """The larger, NaN if either is."""
+        return self._extreme("maximum", "smax", "or", x, y)
+
+    def _extreme(self, real: str, integer: str, boolean: str, x: E, y: E) -> E:
+        if x.dtype == "bool":
+            return self._new(f"{boolean} {x.type} {x.text}, {y.text}", x)
+        return self.asm.call(real if x.dtype in FLOAT else integer, x, y)
+
+    def sqrt(self, x: E) -> E:
+        """Square root."""
+        return self.asm.call("sqrt", x)
+
+    def floor(self, x: E) -> E:
+        """Down to a whole number."""
+        return self.asm.call("floor", x)
+
+    def ceil(self, x: E) -> E:
+        """Up to a whole number."""
+        return self.asm.call("ceil", x)
+
+    def trunc(self, x: E) -> E:
+        """Towards zero to a whole number."""
+        return self.asm.call("trunc", x)
+
+    def rint(self, x: E) -> E:
+        """To the nearest whole number, ties to even."""
+        return self.asm.call("rint", x)
+
+    def copysign(self, x: E, y: E) -> E:
+        """`|x|` with the sign of `y`."""
+        return self.asm.call("copysign", x, y)
+
+    def _compare(self, real: str, integer: str, x: E, y: E) -> E:
+        if x.dtype in FLOAT:
+            return self._new(f"fcmp {real} {x.type} {x.text}, {y.text}", x, "bool")
+        if integer not in ("eq", "ne"):
+            integer = ("u" if x.dtype == "bool" else "s") + integer
+        return self._new(f"icmp {integer} {x.type} {x.text}, {y.text}", x, "bool")
+
+    def eq(self, x: E, y: E) -> E:
+        """`x == y`."""
+        return self._compare("oeq", "eq", x, y)
+
+    def ne(self, x: E, y: E) -> E:
+        """`x != y`."""
+        return self._compare("une", "ne", x, y)
+
+    def lt(self, x: E, y: E) -> E:
+        """`x < y`."""
+        return self._compare("olt", "lt", x, y)
+
+    def le(self, x: E, y: E) -> E:
+        """`x <= y`."""
+        return self._compare("ole", "le", x, y)
+
+    def gt(self, x: E, y: E) -> E:
+        """`x > y`."""
+        return self._compare("ogt", "gt", x, y)
+
+    def ge(self, x: E, y: E) -> E:
+        """`x >= y`."""
+        return self._compare("oge", "ge", x, y)
+
+    def bit_and(self, x: E, y: E) -> E:
+        """`x & y`."""
+        return self._new(f"and {x.type} {x.text}, {y.text}", x)
+
+    def bit_or(self, x: E, y: E) -> E:
+        """`x | y`."""
+        return self._new(f"or {x.type} {x.text}, {y.text}", x)
+
+    def bit_xor(self, x: E, y: E) -> E:
+        """`x ^ y`."""
+        return self._new(f"xor {x.type} {x.text}, {y.text}", x)
+
+    def bit_not(self, x: E) -> E:
+        """`~x`."""
+        return self.bit_xor(x, self.const(1 if x.dtype == "bool" else -1, x))
+
+    def shift_left(self, x: E, y: E) -> E:
+        """`x << y`; 0 from the width on."""
+        return self._shift("shl", x, y, self.const(0, x))
+
+    def shift_right(self, x: E, y: E) -> E:
+        """`x >> y`, the sign kept; only the sign from the width on."""
+        return self._shift("ashr", x, y, self._new(f"ashr {x.type} {x.text}, {self.const(NBYTES[x.dtype] * 8 - 1, x).text}", x))
+
+    def _shift(self, op: str, x: E, y: E, beyond: E) -> E:
+        inside = self._new(f"icmp ult {y.type} {y.text}, {self.const(NBYTES[x.dtype] * 8, y).text}", x, "bool")
+        count = self.select(inside, y, self.const(0, y))
+        return self.select(inside, self._new(f"{op} {x.type} {x.text}, {count.text}", x), beyond)
+
+    def mul_high(self, x: E, y: E) -> E:
+        """Unsigned: stays a library call."""
+        raise NotImplementedError("mul_high")
+
+    def select(self, c: E, x: E, y: E) -> E:
+        """`x` where `c`, else `y`."""
+        return self._new(f"select {c.type} {c.text}, {x.type} {x.text}, {y.type} {y.text}", x)
+
+    def call(self, name: str, *xs: E) -> E:
+        """One of the functions that have code here."""
+        function: Any = FUNCTIONS.get(name)
+        if function is None or xs[0].dtype not in FLOAT:
+            raise NotImplementedError(f"{name} of {xs[0].dtype}")
+        result: E = function(self, *xs)
+        return result

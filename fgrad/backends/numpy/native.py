@@ -1,0 +1,276 @@
+"""Fused nodes as native code: neighbours become one function, called with the addresses of what it reads and writes."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fgrad.backends.numpy import calls
+from fgrad.backends.numpy.asm import TYPES, Asm, E
+from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.jit import compile_text, host
+from fgrad.backends.numpy.kernel import Kernel
+from fgrad.backends.numpy.loops import Ref
+from fgrad.backends.numpy.machine import LLVM
+from fgrad.ir.graph import Graph, Value
+from fgrad.ir.types import TensorType
+from fgrad.passes.nests import Shape, nest_of
+from fgrad.passes.plan import ALIGN, Target
+from fgrad.passes.spaces import REDUCTIONS
+
+_ABLE: dict[Any, bool] = {}
+
+
+def able(v: Value) -> bool:
+    """True if a kernel can compute `v`: known dtypes, and every function of its scalar body has code."""
+    types = [v.type, *[x.type for x in v.operands]]
+    if v.prim is None or not all(isinstance(t, TensorType) and t.dtype.name in TYPES for t in types):
+        return False
+    if v.prim.name in REDUCTIONS:
+        return v.dtype.name != "bool"
+    consts = tuple([x.const.item() if x.const is not None and not x.shape else None for x in v.operands])
+    key = (v.prim, v.params, tuple([x.dtype for x in v.operands]), tuple(map(repr, consts)))
+    known = _ABLE.get(key)
+    if known is None:
+        xs = [E("%x", x.dtype.name, 1, c) for x, c in zip(v.operands, consts, strict=True)]
+        try:
+            v.prim.scalar(LLVM(Asm()), *xs, **v.named_params)  # type: ignore[misc]
+            known = True
+        except NotImplementedError:
+            known = False
+        _ABLE[key] = known
+    return known
+
+
+def _probe() -> bool:
+    """True if the data pointer of an array is the word after its object header, as in CPython's NumPy."""
+    if sys.implementation.name != "cpython":
+        return False
+    a = np.arange(3.0)
+    return ctypes.c_void_p.from_address(id(a) + object.__basicsize__).value == a.ctypes.data
+
+
+FIELD = object.__basicsize__ if _probe() else None
+
+
+def is_fused(v: Value) -> bool:
+    """True for a group."""
+    return v.prim is not None and v.prim.name == "fused"
+
+
+def is_silent(v: Value) -> bool:
+    """True for a group and for reading one of its results: neither can fail."""
+    return is_fused(v) or (v.prim is not None and v.prim.name == "item" and is_fused(v.operands[0]))
+
+
+def moved(x: Value) -> bool:
+    """True for a view whose elements may not lie one after the other."""
+    while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item":
+        if x.prim.name != "reshape":
+            return True
+        x = x.operands[x.prim.view_of]
+    return False
+
+
+class Native:
+    """Writes fused nodes as kernels; collects their text for one module."""
+
+    def __init__(self) -> None:
+        self.nests: dict[Value, Shape] = {}
+        self.kept: dict[Value, int] = {}
+        self.functions: list[str] = []
+        self.arity: dict[str, int] = {}
+        self.declares: dict[str, str] = {}
+        self.start()
+        self.target = Target(multiple=is_fused, in_place=self.in_place, safe=is_silent, scratch=self.scratch)
+
+    def start(self) -> None:
+        """Begins a new function."""
+        self.asm = Asm()
+        self.args: dict[str, str] = {}  # name of an array -> its pointer in the function
+        self.pending = 0
+
+    # ------------------------------------------------------------------ for the plan
+    def nest(self, v: Value) -> Shape:
+        """The nest of a fused node."""
+        found = self.nests.get(v)
+        if found is None:
+            found = self.nests[v] = nest_of(v.params[0])
+        return found
+
+    def in_place(self, v: Value, result: int) -> tuple[Value, ...]:
+        """Operands a result may overwrite: read once, at the index at which it is written, before it is written."""
+        if not is_fused(v):
+            return calls.in_place(v, result)
+        nest, graph = self.nest(v), v.params[0]
+        out = graph.outputs[result]
+        if max(nest.stage.values(), default=0) or out in nest.late or len(nest.axes[out]) < len(nest.space):
+            return ()
+        return tuple(
+            x for x, inner in zip(v.operands, graph.inputs, strict=True)
+            if x.type is out.type and nest.axes[inner] == nest.axes[out] and v.operands.count(x) == 1
+        )  # fmt: skip
+
+    def scratch(self, v: Value) -> int:
+        """Working memory of a fused node: rows of costly values, copies of operands that lie apart."""
+        if not is_fused(v):
+            return 0
+        kernel = self.kernel(v, {})
+        rows = sum(self.row_bytes(kernel, w) for w in kernel.scratch_values())
+        return rows + sum(-(-x.type.nbytes // ALIGN) * ALIGN for x in dict.fromkeys(v.operands) if moved(x))
+
+    def row_bytes(self, kernel: Kernel, w: Value) -> int:
+        """A row of `w`, and one vector over."""
+        return -(-(kernel.row_size() + kernel.lanes) * w.dtype.itemsize // ALIGN) * ALIGN
+
+    def kernel(self, v: Value, refs: Mapping[Value, Ref]) -> Kernel:
+        """The writer of a group's code."""
+        graph: Graph = v.params[0]
+        wide = any(w.dtype.name == "float64" for w in (*graph.inputs, *graph.values()))
+        return Kernel(self.asm, graph, self.nest(v), refs, max(host().lanes // (2 if wide else 1), 2))
+
+    # ------------------------------------------------------------------ for the program
+    def step(self, block: Block, v: Value) -> None:
+        """One node of the program."""
+        if not is_fused(v):
+            silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
+            if not silent:
+                self.flush(block)
+            block.step(v)
+            return
+        copies = {x for x in v.operands if self.apart(block, x)}
+        if copies:
+            self.flush(block)
+        graph: Graph = v.params[0]
+        nest = self.nest(v)
+        at = block.plan.scratch.get(v, 0)
+        refs: dict[Value, Ref] = {}
+        copied: dict[Value, str] = {}
+        for x in dict.fromkeys(v.operands):
+            if x in copies:
+                name = block.text.buffer(at, x.shape, x.dtype)
+                block.text.add(f"copyto({name}, {block.name(x)})")
+                copied[x] = self.arena(at)
+                at += -(-x.type.nbytes // ALIGN) * ALIGN
+        for x, inner in zip(v.operands, graph.inputs, strict=True):
+            refs[inner] = self.ref(block, x, inner, nest, copied.get(x))
+        for k, out in enumerate(graph.outputs):
+            refs[out] = Ref(self.slot(block, (v, k), out), out.dtype.name, strides_of(out, nest, None))
+        kernel = self.kernel(v, refs)
+        for w in kernel.scratch_values():
+            kernel.keep(w, self.arena(at))
+            at += self.row_bytes(kernel, w)
+        kernel.emit()
+        self.pending += 1
+
+    def apart(self, block: Block, x: Value) -> bool:
+        """True if a kernel cannot read `x` where it lies."""
+        a = block.plan.layout.get(x)
+        if not self.rooted(block, x):
+            return True
+        return a is not None and x.prim is not None and any(
+            d != 1 and s not in (0, a.itemsize) for d, s in list(zip(a.shape, a.strides, strict=True))[-1:]
+        )  # fmt: skip
+
+    def rooted(self, block: Block, x: Value) -> bool:
+        """True if the memory of `x` has a name: a planned slot or a leaf."""
+        node, _ = slot = block.plan.roots[x]
+        return node.prim is None or (slot in block.plan.homes and block.plan.homes[slot].kind != "fresh")
+
+    def arena(self, offset: int) -> str:
+        """A pointer into the arena."""
+        return self.asm.entry(f"getelementptr inbounds i8, ptr %arena, i64 {offset}")
+
+    def slot(self, block: Block, slot: tuple[Value, int], like: Value) -> str:
+        """A pointer to a planned slot."""
+        home = block.plan.homes[slot]
+        if home.kind == "arena":
+            return self.arena(block.base + home.at)
+        return self.argument(block.slot(slot, like))
+
+    def argument(self, name: str) -> str:
+        """A pointer to an array that is known by name at run time."""
+        pointer = self.args.get(name)
+        if pointer is None:
+            k = len(self.args)
+            cell = self.asm.entry(f"inttoptr i64 %a{k} to ptr")
+            pointer = self.args[name] = self.asm.entry(f"load ptr, ptr {cell}")
+        return pointer
+
+    def ref(self, block: Block, x: Value, inner: Value, nest: Shape, copied: str | None) -> Ref:
+        """How a kernel reads an operand."""
+        dtype = x.dtype.name
+        if copied is not None:
+            return Ref(copied, dtype, strides_of(inner, nest, None))
+        node, k = slot = block.plan.roots[x]
+        own = block.plan.layout.get(x)
+        if node.prim is None:
+            pointer = self.argument(block.name(node))
+        else:
+            pointer = self.slot(block, slot, self.made(x))
+        if own is None or x.prim is None:
+            return Ref(pointer, dtype, strides_of(inner, nest, None))
+        first = block.plan.layout[self.made(x)]
+        offset = own.__array_interface__["data"][0] - first.__array_interface__["data"][0]
+        if offset:
+            pointer = self.asm.entry(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
+        return Ref(pointer, dtype, strides_of(inner, nest, own.strides))
+
+    def made(self, x: Value) -> Value:
+        """The value that `x` is a view of: a node, a leaf or an item."""
+        while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item":
+            x = x.operands[x.prim.view_of]
+        return x
+
+    def flush(self, block: Block) -> None:
+        """Ends the function and writes its call."""
+        if not self.pending:
+            return
+        name = f"kernel{len(self.functions)}"
+        n = len(self.args)
+        params = ", ".join(f"i64 %a{k}" for k in range(n + 1))
+        body = "\n".join([f"  %arena = inttoptr i64 %a{n} to ptr", *self.asm.head, *self.asm.lines, "  ret void"])
+        self.functions.append(f"define void @{name}({params}) #0 {{\nentry:\n{body}\n}}\n")
+        self.arity[name] = n + 1
+        self.declares.update(self.asm.declares)
+        if FIELD is not None:
+            texts = [f"id({a}) + {FIELD}" for a in self.args]
+        else:
+            texts = [f"cell(cells, table, {k}, {a})" for k, a in enumerate(self.args)]
+            block.text.bind("cell", cell)
+        block.text.add(f"{name}({', '.join([*texts, 'arena'])})")
+        self.start()
+
+    def text(self) -> str:
+        """The module."""
+        width = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
+        return "\n".join([*self.functions, *self.declares.values(), width, ""])
+
+    def compiled(self) -> dict[str, Callable[..., None]]:
+        """The functions of the program, by name."""
+        return compile_text(self.text(), self.arity) if self.functions else {}
+
+
+def cell(cells: Any, table: int, k: int, a: Any) -> int:
+    """The address of a word that holds the data pointer of `a`: for arrays whose layout the probe did not find."""
+    cells[k] = a.__array_interface__["data"][0]
+    return table + k * int(cells.itemsize)
+
+
+def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[int, int]:
+    """Strides in elements by axis of the space; of a contiguous array if none are given."""
+    assert isinstance(v.type, TensorType)
+    item = v.dtype.itemsize
+    if nbytes is None:
+        steps, step = [], 1
+        for d in reversed(v.shape):
+            steps.append(step)
+            step *= d
+        given = steps[::-1]
+    else:
+        given = [s // item for s in nbytes]
+    return {a: s for a, s in zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True)}
