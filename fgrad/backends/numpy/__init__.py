@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,9 @@ from fgrad.backends.numpy.native import Native, able
 from fgrad.backends.numpy.program import Code, Frames
 from fgrad.backends.numpy.tiled import Tiler
 from fgrad.backends.numpy.writer import Writer
+from fgrad.errors import MissingError
 from fgrad.ir.graph import Graph
+from fgrad.ir.hash import canonical_hash
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
 from fgrad.passes.plan import Plan, Target, plan_memory
@@ -22,6 +27,11 @@ from fgrad.settings import current
 
 __all__ = ["Program", "compile", "interpret"]
 
+HOT = 2  # calls before native code is worth its compilation
+KEPT = 512  # programs in the table
+COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
+LOCK = Lock()
+PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
 PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
 
 
@@ -43,12 +53,14 @@ def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> Code:
 
 
 class Program:
-    """`program(buffers) -> results`: immutable but for the code, which is replaced whole when better code is ready."""
+    """`program(buffers) -> results`: immutable but for its code, which is replaced whole when better code is ready."""
 
     def __init__(self, graph: Graph, donated: Mapping[int, int], kernels: str) -> None:
         self.donated, self.kernels = dict(donated), kernels
         self.graph = run(graph, NUMPY)
-        self.frames = Frames(build(self.graph, self.donated, kernels))
+        self.calls = 0
+        self.compiled: Future[None] | None = None  # the native code, once asked for
+        self.frames = Frames(build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels))
 
     @property
     def source(self) -> str:
@@ -60,16 +72,39 @@ class Program:
         """Schedule and memory."""
         return self.frames.code.plan
 
+    def specialise(self) -> None:
+        """Swaps native code in; without llvmlite, the tiled code stays."""
+        try:
+            self.frames = Frames(build(self.graph, self.donated, "native"))
+        except MissingError:
+            self.kernels = "tiled"
+
     def __call__(self, buffers: Sequence[Any]) -> list[Any]:
         """The outputs. buffers: contiguous arrays of the types of `graph.inputs`, in order."""
+        if self.compiled is None and self.kernels == "auto":
+            self.calls += 1
+            if self.calls > HOT:
+                self.compiled = COMPILER.submit(self.specialise)
         with np.errstate(all="ignore"):
             return self.frames(buffers)
 
 
 def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str | None = None) -> Program:  # noqa: A001  # the name says it
-    """A program for `graph`.
+    """The program for `graph`, from a table of the last ones by structure.
 
     donated: output index -> input index whose buffer receives that output, written after all that can fail.
     kernels: as in Settings, whose current value is the default.
     """
-    return Program(graph, donated or {}, kernels or current().kernels)
+    how = kernels or current().kernels
+    key = (canonical_hash(graph), tuple(sorted((donated or {}).items())), how)
+    with LOCK:
+        found = PROGRAMS.get(key)
+        if found is not None:
+            PROGRAMS.move_to_end(key)
+            return found
+    made = Program(graph, donated or {}, how)
+    with LOCK:
+        found = PROGRAMS.setdefault(key, made)
+        while len(PROGRAMS) > KEPT:
+            PROGRAMS.popitem(last=False)
+    return found

@@ -65,7 +65,7 @@ def polynomial(m: LLVM, x: E, coefficients: Sequence[float]) -> E:
 def power_of_two(m: LLVM, k: E, dtype: str) -> E:
     """`2 ** k` for an integer `k` in the range of normal exponents."""
     integer, mantissa, bias = BITS[dtype]
-    whole = m.convert(k, integer)
+    whole = m.whole(k, integer)
     return m.bitcast(m.shift_left(m.add(whole, m.const(bias, whole)), m.const(mantissa, whole)), dtype)
 
 

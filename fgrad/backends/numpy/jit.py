@@ -90,7 +90,7 @@ def compile_text(text: str, arity: Mapping[str, int]) -> dict[str, Callable[...,
     engine = llvm.create_mcjit_compiler(module, target)
     engine.set_object_cache(store.write, store.read)
     engine.finalize_object()
-    functions = {}
+    functions: dict[str, Callable[..., None]] = {}
     for name, n in arity.items():
         f = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * n)(engine.get_function_address(name))
         f.engine = engine  # type: ignore[attr-defined]  # the code lives as long as a function of it

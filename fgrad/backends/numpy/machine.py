@@ -56,6 +56,10 @@ class LLVM:
             op = "sext" if wider else "trunc"
         return self._new(f"{op} {x.type} {x.text} to {to}", x, dtype)
 
+    def whole(self, x: E, dtype: str) -> E:
+        """A float that is known to be a whole number in range, as an integer: one instruction."""
+        return self._new(f"fptosi {x.type} {x.text} to {vector(TYPES[dtype], x.lanes)}", x, dtype)
+
     def bitcast(self, x: E, dtype: str) -> E:
         """The bits as another dtype of the same width."""
         if dtype not in TYPES or "bool" in (dtype, x.dtype):

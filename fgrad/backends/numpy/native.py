@@ -178,7 +178,8 @@ class Native:
 
     def rooted(self, block: Block, x: Value) -> bool:
         """True if the memory of `x` has a name: a planned slot or a leaf."""
-        node, _ = slot = block.plan.roots[x]
+        slot = block.plan.roots[x]
+        node = slot[0]
         return node.prim is None or (slot in block.plan.homes and block.plan.homes[slot].kind != "fresh")
 
     def arena(self, offset: int) -> str:
@@ -206,7 +207,8 @@ class Native:
         dtype = x.dtype.name
         if copied is not None:
             return Ref(copied, dtype, strides_of(inner, nest, None))
-        node, k = slot = block.plan.roots[x]
+        slot = block.plan.roots[x]
+        node = slot[0]
         own = block.plan.layout.get(x)
         if node.prim is None:
             pointer = self.argument(block.name(node))
@@ -273,4 +275,4 @@ def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[in
         given = steps[::-1]
     else:
         given = [s // item for s in nbytes]
-    return {a: s for a, s in zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True)}
+    return dict(zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True))
