@@ -73,6 +73,31 @@ class Generator:
 DEFAULT = Generator()
 
 
+def manual_seed(seed: int) -> Generator:
+    """Seeds the default generator; the same program then draws the same numbers on every device."""
+    return DEFAULT.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seeds the default generator from the operating system."""
+    return DEFAULT.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return DEFAULT.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's state, for set_rng_state."""
+    return DEFAULT.get_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Takes up the default stream where get_rng_state left it."""
+    DEFAULT.set_state(state)
+
+
 def blocks(size: int) -> int:
     """Blocks of four 32-bit words that `size` words need."""
     return -(-size // 4)

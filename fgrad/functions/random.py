@@ -19,6 +19,8 @@ from fgrad.primitives import sampling
 
 Generator = g.Generator
 default_generator = g.DEFAULT
+manual_seed, seed, initial_seed = g.manual_seed, g.seed, g.initial_seed
+get_rng_state, set_rng_state = g.get_rng_state, g.set_rng_state
 
 
 def bits_for(cls: Any, shape: tuple[int, ...], dtype: Dtype, generator: Any) -> Any:
@@ -54,31 +56,6 @@ def bernoulli_bits(cls: Any, shape: tuple[int, ...], p: Any, generator: Any) -> 
 
 def _below(bits: Any, *, p: float) -> Any:
     return c.lt(sampling.unit(bits, dtype=sampling.FLOAT32), c.constant(np.float32(p)))
-
-
-def manual_seed(seed: int) -> g.Generator:
-    """Seeds the default generator; the same program then draws the same numbers on every device."""
-    return g.DEFAULT.manual_seed(seed)
-
-
-def seed() -> int:
-    """Seeds the default generator from the operating system."""
-    return g.DEFAULT.seed()
-
-
-def initial_seed() -> int:
-    """The default generator's seed."""
-    return g.DEFAULT.initial_seed()
-
-
-def get_rng_state() -> Any:
-    """The default generator's state, for set_rng_state."""
-    return g.DEFAULT.get_state()
-
-
-def set_rng_state(state: Any) -> None:
-    """Takes up the default stream where get_rng_state left it."""
-    g.DEFAULT.set_state(state)
 
 
 def integer_values(cls: Any, shape: tuple[int, ...], low: int, high: int, generator: Any, dtype: Any = None) -> Any:

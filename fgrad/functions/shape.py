@@ -199,7 +199,7 @@ def tile(input: Any, *dims: Any) -> Any:
 def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
     """Each element `repeats` times in a row along `dim` (of the flattened tensor if None)."""
     if isinstance(repeats, Cell):
-        counts = repeats.numpy()  # type: ignore[attr-defined]
+        counts = repeats.numpy()
         base = flatten(input) if dim is None else input
         axis = axis_of(base, dim or 0)
         index = np.repeat(np.arange(base._type.shape[axis]), counts)

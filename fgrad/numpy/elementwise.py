@@ -321,7 +321,7 @@ def logaddexp(x: Any, y: Any, /) -> Any:
 def _logaddexp(x: Any, y: Any) -> Any:
     top, gap = c.maximum(x, y), x - y
     same_infinity = c.ne(gap, gap)
-    return c.select(same_infinity, x + y, top + c.log1p(c.exp(-abs(gap))))
+    return c.select(same_infinity, x + y, top + c.log1p(c.exp(c.minimum(gap, -gap))))
 
 
 def sinc(x: Any, /) -> Any:

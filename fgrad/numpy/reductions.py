@@ -240,14 +240,14 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = Fal
 
 def nanmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Largest of what is not NaN."""
-    x = floating(array_of(a))
-    return max(where(isnan(x), -math.inf, x), axis, keepdims=keepdims)
+    x = array_of(a)
+    return max(x if is_integer(x) else where(isnan(x), -math.inf, x), axis, keepdims=keepdims)
 
 
 def nanmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Smallest of what is not NaN."""
-    x = floating(array_of(a))
-    return min(where(isnan(x), math.inf, x), axis, keepdims=keepdims)
+    x = array_of(a)
+    return min(x if is_integer(x) else where(isnan(x), math.inf, x), axis, keepdims=keepdims)
 
 
 def quantile(a: Any, q: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:

@@ -12,6 +12,7 @@ from fgrad.ir.dtypes import Dtype
 from fgrad.ir.graph import Value
 from fgrad.primitives.arithmetic import convert, maximum, rem
 from fgrad.primitives.compare import lt, shift_right
+from fgrad.primitives.random_bits import random_bits
 from fgrad.primitives.shape import reshape, slice_
 from fgrad.primitives.transcendental import erfinv
 
@@ -75,3 +76,21 @@ def integers(bits: Value, *, low: int, high: int, dtype: Dtype) -> Any:
     wide = convert(word(bits, 0), dtype=u64) * constant(np.uint64(2**32)) + convert(word(bits, 1), dtype=u64)
     inside = rem(wide, constant(np.uint64(high - low)))
     return convert(convert(inside, dtype=np.dtype("int64")) + constant(np.int64(low)), dtype=dtype)
+
+
+def key_bits(key: Value, *, shape: tuple[int, ...], block: int = 0) -> Any:
+    """uint32[*shape] random bits of a key, from `block` of its stream on."""
+    return random_bits(key, constant(np.uint64(block)), shape=shape)
+
+
+def keys_of(key: Value, *, shape: tuple[int, ...]) -> Any:
+    """uint32[*shape, 2] new keys: words 0 and 1 of blocks 2^63, 2^63 + 1, ... of the key's stream, where no draw comes."""
+    words_ = random_bits(key, constant(np.uint64(2**63)), shape=(*shape, 4))
+    n = len(shape)
+    return slice_(words_, start=(0,) * (n + 1), stop=(*shape, 2), step=(1,) * (n + 1))
+
+
+def fold(key: Value, data: Value) -> Any:
+    """The key that block 2^62 + data of the stream names; data: uint32[]."""
+    at = convert(data, dtype=np.dtype("uint64")) + constant(np.uint64(2**62))
+    return slice_(random_bits(key, at, shape=(4,)), start=(0,), stop=(2,), step=(1,))
