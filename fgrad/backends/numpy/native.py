@@ -68,12 +68,12 @@ def is_silent(v: Value) -> bool:
 
 
 def moved(x: Value) -> bool:
-    """True for a view whose elements may not lie one after the other."""
+    """True for a view whose elements may not lie one after the other, or that has no planned place."""
     while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item":
         if x.prim.name != "reshape":
             return True
         x = x.operands[x.prim.view_of]
-    return False
+    return x.prim is not None and x.prim.name == "item" and not is_fused(x.operands[0])
 
 
 class Native:
