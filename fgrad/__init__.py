@@ -18,11 +18,19 @@ from fgrad.eager.vmap import vmap
 from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
 from fgrad.functions import __all__ as _functions
 from fgrad.functions.compiled import compile
-from fgrad.ir.types import Device as device
+from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
 
 if TYPE_CHECKING:
-    from fgrad import autograd, cuda, inspector, lax, nn, optim, random, utils
+    from fgrad import autograd as autograd
+    from fgrad import cuda as cuda
+    from fgrad import inspector as inspector
+    from fgrad import lax as lax
+    from fgrad import nn as nn
+    from fgrad import optim as optim
+    from fgrad import random as random
+    from fgrad import utils as utils
+    from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
 _LAZY = ("autograd", "cuda", "inspector", "lax", "nn", "optim", "random", "utils")

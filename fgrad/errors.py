@@ -53,12 +53,16 @@ class RangeError(FgradError, IndexError):
     """An index or axis is out of range."""
 
 
-class ArgumentError(FgradError, ValueError):
-    """An argument's value is not one the operation accepts."""
+class ArgumentError(FgradError, ValueError, RuntimeError):
+    """An argument's value is not one the operation accepts (NumPy raises ValueError, PyTorch RuntimeError)."""
 
 
 class GradError(FgradError, RuntimeError):
     """Differentiation was asked for where it is not defined or no longer possible."""
+
+
+class ForwardError(GradError, TypeError):
+    """Forward mode was asked of a function that has only a rule for reverse mode."""
 
 
 class TraceError(FgradError, TypeError):

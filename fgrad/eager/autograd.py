@@ -17,7 +17,9 @@ from fgrad.errors import GradError, ShapeError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value, topological
 from fgrad.ir.operators import FUNCTIONS
-from fgrad.transforms.vjp import pull
+from fgrad.ir.types import TupleType
+from fgrad.transforms.jvp import zeros
+from fgrad.transforms.vjp import pull, reach
 
 Cts = dict[Value, Any]  # value -> cotangent; a tuple of cotangents for a node with several results
 
@@ -39,12 +41,21 @@ def joint(tape: Tape, roots: tuple[Value, ...], cts: tuple[Any, ...], ends: tupl
     if found is None:
         order = topological(roots, stops)
         forward = {*order, *(x for v in order for x in v.operands)}
-        grads = pull(roots, cts, ends, (*stops, *(v for v in ends if is_variable(v))))
+        limits = (*stops, *(v for v in ends if is_variable(v)))
+        grads = pull(roots, cts, ends, limits)
+        grads = [g if g is not None else flat_zero(v, roots, limits) for v, g in zip(ends, grads, strict=True)]
         reads = [(v, x) for v in topological(flat(grads), forward) for x in v.operands if x in forward]
         if not create:
             grads = [detached(g) for g in grads]
         found = tape.interned.joints[key] = Joint(tuple(grads), tuple(reads))
     return found
+
+
+def flat_zero(v: Value, roots: tuple[Value, ...], stops: tuple[Value, ...]) -> Any:
+    """Zeros for an end that the roots depend on through steps only (sign, floor, ...); None if they don't."""
+    if isinstance(v.type, TupleType) or not any(r in reach(topological(roots, stops), [v]) for r in roots):
+        return None
+    return zeros(v.type)
 
 
 def flat(grads: Iterable[Any]) -> list[Value]:

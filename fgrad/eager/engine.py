@@ -137,7 +137,7 @@ def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
     if entry is None:
         entry = Entry(tape, values, donated)
         near.append(entry)
-        explain.structure(entry.graph, caller())
+        explain.structure(entry.graph, caller(), entry)
     programs[key] = entry
     return entry
 

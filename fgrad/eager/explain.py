@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fgrad.errors import Where, quote
 from fgrad.ir.graph import Graph
@@ -31,20 +31,22 @@ class _Log:
         self.lock = threading.Lock()
         self.misses: deque[Miss] = deque(maxlen=KEPT)
         self.last: dict[Where | None, tuple[str, ...]] = {}
-        self.counts: dict[Where | None, int] = {}
+        self.entries: dict[Where | None, list[Any]] = {}  # up to MANY a line
         self.total = 0
 
 
 _LOG = _Log()
 
 
-def miss(kind: str, change: str, where: Where | None) -> None:
-    """Notes one miss; a line that keeps missing warns once."""
+def miss(kind: str, change: str, where: Where | None, entry: Any = None) -> None:
+    """Notes one miss; a line that keeps missing, and whose recordings are never used again, warns once."""
     with _LOG.lock:
         _LOG.misses.append(Miss(kind, change, where))
         _LOG.total += 1
-        count = _LOG.counts[where] = _LOG.counts.get(where, 0) + 1
-    if count == MANY and where is not None:
+        entries = _LOG.entries.setdefault(where, [])
+        if len(entries) <= MANY:
+            entries.append(entry)
+    if len(entries) == MANY and where is not None and all(e is None or e.seen <= 1 for e in entries):
         warnings.warn(
             f"{MANY} different programs were recorded at {quote(where)}; the last change: {change}. "
             "fgrad.explain() lists them; keep shapes and Python numbers that shape the graph the same from step to step",
@@ -59,7 +61,7 @@ def scalar(op: str, new: str, old: str, where: Where | None) -> None:
         _LOG.misses.append(Miss("scalar", f"{op}: the number {old} came back as {new}; it is a run-time input now", where))
 
 
-def structure(graph: Graph, where: Where | None) -> None:
+def structure(graph: Graph, where: Where | None, entry: Any) -> None:
     """A structure not seen before at this line: says what differs from the last one there."""
     names = tuple(v.prim.name for v in graph.values() if v.prim is not None)
     shape = (
@@ -78,7 +80,7 @@ def structure(graph: Graph, where: Where | None) -> None:
         if not parts and before[3] != shape[3]:
             parts = [first_difference(before[3].split(), names)]
         change = "; ".join(parts) or "the same operations on other operands, or with other numbers or parameters"
-    miss("structure", change, where)
+    miss("structure", change, where, entry)
 
 
 def first_difference(old: list[str], new: tuple[str, ...]) -> str:

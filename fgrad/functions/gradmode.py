@@ -18,7 +18,7 @@ class _Mode:
     def __init__(self, orig_func: Callable[..., Any] | None = None) -> None:
         self._before: list[bool] = []
 
-    def __new__(cls, orig_func: Any = None) -> Any:  # noqa: D102
+    def __new__(cls, orig_func: Any = None) -> Any:
         if callable(orig_func):
             return cls()(orig_func)
         return object.__new__(cls)

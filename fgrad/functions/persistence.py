@@ -19,7 +19,8 @@ from fgrad.eager.cell import concrete
 from fgrad.eager.views import buffer_of
 from fgrad.errors import FgradError, need
 from fgrad.functions.call import device_of
-from fgrad.functions.dtypes import dtype as number_type, face_dtype
+from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.dtypes import face_dtype
 from fgrad.functions.tensor import Parameter, Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.types import CPU, TensorType

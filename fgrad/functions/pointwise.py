@@ -106,7 +106,9 @@ relu = _composed("relu", "max(x, 0); derivative 0 at 0.", c.relu)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
-    """input + alpha * other."""
+    """input + alpha * other; of bools, or."""
+    if both_bool(input, other):
+        return into(out, binary(R["bitwise_or"], input, other))
     return into(out, binary(add_, input, other if alpha == 1 else mul(other, alpha)))
 
 
@@ -119,10 +121,15 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     return into(out, binary(sub_, input, other if alpha == 1 else mul(other, alpha)))
 
 
+def both_bool(x: Any, y: Any) -> bool:
+    """True if an operation on these two gives bools."""
+    t = x if isinstance(x, Cell) else y
+    return t._value.type.dtype.kind == "b" and result_numpy(x, y).kind == "b"  # type: ignore[no-any-return]
+
+
 def mul(input: Any, other: Any, *, out: Any = None) -> Any:
     """input * other."""
-    d = input if isinstance(input, Cell) else other
-    if d._type.dtype.kind == "b" and result_numpy(input, other).kind == "b":
+    if both_bool(input, other):
         return into(out, binary(R["bitwise_and"], input, other))
     return into(out, binary(mul_, input, other))
 

@@ -121,6 +121,9 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
 def non_empty(x: Any, axes: tuple[int, ...], name: str) -> None:
     """PyTorch's error for the extreme of nothing."""
     if 0 in [x._type.shape[a] for a in axes]:
+        if len(axes) == x._type.ndim:
+            raise ArgumentError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.", where=caller(),
+                                fix="check that the tensor is not empty")  # fmt: skip
         raise RangeError(f"{name}(): Expected reduction dim to have non-zero size", where=caller(),
                          fix="check that the tensor is not empty")  # fmt: skip
 

@@ -22,14 +22,14 @@ class Device:
     def __new__(cls, type: str, index: int = 0) -> Device:  # noqa: D102
         found = cls._known.get((type, index))
         if found is None:
-            type, _, digits = type.partition(":")
-            if digits.isdigit() and (type, int(digits)) in cls._known:
-                return cls._known[type, int(digits)]
-            index = int(digits) if digits.isdigit() else index if not digits else -1
-            if type not in ("cpu", "cuda") or index < 0:
-                raise DeviceError(f"no device {type}:{index}", fix="use cpu, cuda or cuda:index")
-            found = cls._known[type, index] = super().__new__(cls)
-            found.type, found.index = type, index
+            kind, _, digits = type.partition(":")
+            at = int(digits) if digits.isdigit() else index
+            if kind not in ("cpu", "cuda") or at < 0 or (digits and not digits.isdigit()):
+                raise DeviceError(f"no device {type}", fix="use cpu, cuda or cuda:index")
+            found = cls._known.get((kind, at))
+            if found is None:
+                found = cls._known[kind, at] = super().__new__(cls)
+                found.type, found.index = kind, at
         return found
 
     def __reduce__(self) -> Any:

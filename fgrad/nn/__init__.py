@@ -7,8 +7,8 @@ from fgrad.functions.tensor import Parameter
 from fgrad.nn import functional, init
 from fgrad.nn.affine import Conv1d, Conv2d, Embedding, Linear, conv1d, conv2d, embedding, linear
 from fgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential, branches, serial
-from fgrad.nn.functional.activation import elu, leaky_relu, relu, relu6, selu, sigmoid, silu, softplus
-from fgrad.nn.functional.activation import logsigmoid as log_sigmoid, tanh
+from fgrad.nn.functional.activation import elu, leaky_relu, relu, relu6, selu, sigmoid, silu, softplus, tanh
+from fgrad.nn.functional.activation import logsigmoid as log_sigmoid
 from fgrad.nn.functional.normalisation import normalize
 from fgrad.nn.functional.pooling import avg_pool2d, max_pool2d
 from fgrad.nn.jax_style import gelu, log_softmax, logsumexp, one_hot, softmax, swish

@@ -23,9 +23,10 @@ class Sequential(Module):
 
     def forward(self, input: Any) -> Any:
         """The composition."""
+        x = input
         for m in self._modules.values():
-            input = m(input)  # type: ignore[misc]
-        return input
+            x = m(x)  # type: ignore[misc]
+        return x
 
     def append(self, module: Module) -> Sequential:
         """Adds a module at the end."""

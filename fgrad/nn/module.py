@@ -21,7 +21,9 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
     def __repr__(self) -> str:
-        return "<All keys matched successfully>" if not any(self) else super().__repr__()
+        if any(self):
+            return f"Keys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return "<All keys matched successfully>"
 
 
 class Module:

@@ -134,8 +134,7 @@ class Optimizer:
             state = self.state[p]
             owned = [p, *[state[n] for n in names]]
             cells += owned
-            for t in (p, p._extra.grad, *owned[1:]):
-                values.append(t._value if t._tape is tape else enter(tape, t))
+            values += [t._value if t._tape is tape else enter(tape, t) for t in (p, p._extra.grad, *owned[1:])]
         d = ps[0]._type.dtype
         kind = TensorType((), d)
         numbers = [tape.input(kind, np.asarray(x, d)) for x in self.scalars(group, step)]

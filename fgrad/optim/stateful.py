@@ -14,7 +14,7 @@ from fgrad.optim.optimizer import Optimizer
 def at_least_zero(**values: Any) -> None:
     """PyTorch's refusal of negative options."""
     for name, value in values.items():
-        if not 0.0 <= value:
+        if not value >= 0.0:  # NaN too
             raise ArgumentError(f"Invalid {name} value: {value}", where=caller(), fix="use 0 or more")
 
 

@@ -14,6 +14,7 @@ from fgrad.primitives.elementwise import elementwise, ufunc, wide
 from fgrad.primitives.shape import number
 
 NUMBERS, REALS = "uifc", "uif"
+FLAT = {0: lambda dx, y, x: None}  # steps: the derivative is zero where there is one
 
 
 def select(c: Any, x: Any, y: Any) -> Any:
@@ -165,27 +166,27 @@ def _sign_body(m: Any, x: Any) -> Any:
     return positive if m.kind(x) == "u" else m.select(m.lt(x, zero), m.neg(one), positive)
 
 
-@elementwise(REALS, ufunc("sign"), _sign_body, smooth=False)
+@elementwise(REALS, ufunc("sign"), _sign_body, jvp=FLAT)
 def sign(x: Any) -> Any:
     """-1, 0 or 1; NaN of NaN."""
 
 
-@elementwise("f", ufunc("floor"), lambda m, x: m.floor(x), smooth=False)
+@elementwise("f", ufunc("floor"), lambda m, x: m.floor(x), jvp=FLAT)
 def floor(x: Any) -> Any:
     """The largest whole number <= x."""
 
 
-@elementwise("f", ufunc("ceil"), lambda m, x: m.ceil(x), smooth=False)
+@elementwise("f", ufunc("ceil"), lambda m, x: m.ceil(x), jvp=FLAT)
 def ceil(x: Any) -> Any:
     """The smallest whole number >= x."""
 
 
-@elementwise("f", ufunc("trunc"), lambda m, x: m.trunc(x), smooth=False)
+@elementwise("f", ufunc("trunc"), lambda m, x: m.trunc(x), jvp=FLAT)
 def trunc(x: Any) -> Any:
     """`x` without its fraction."""
 
 
-@elementwise("f", ufunc("rint"), lambda m, x: m.rint(x), smooth=False)
+@elementwise("f", ufunc("rint"), lambda m, x: m.rint(x), jvp=FLAT)
 def round_(x: Any) -> Any:
     """The nearest whole number, ties to even."""
 

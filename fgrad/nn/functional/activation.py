@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fgrad.functions import pointwise as p, reductions as r
+from fgrad.functions import pointwise as p
+from fgrad.functions import reductions as r
 from fgrad.functions.call import compose, floating
 from fgrad.primitives import composites as c
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.eager.mode import grad_enabled
+from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.inplace import set_grad
 from fgrad.functions.random import bits_for
 from fgrad.functions.reductions import norm
 from fgrad.ir.apply import caller
-from fgrad.primitives import composites as c, sampling
+from fgrad.primitives import composites as c
+from fgrad.primitives import sampling
 from fgrad.primitives.arithmetic import rsqrt
 from fgrad.primitives.index import gather
 
