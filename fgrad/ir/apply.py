@@ -14,7 +14,7 @@ import numpy as np
 
 from fgrad.errors import DeviceError, DtypeError, ShapeError, Where
 from fgrad.ir.dtypes import fits
-from fgrad.ir.graph import Value
+from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.primitive import Primitive
 from fgrad.ir.types import CPU, TensorType, Type, type_of_array
@@ -141,8 +141,15 @@ def infer(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> 
         if len(_TYPES) > _LIMIT:
             _TYPES.clear()
         named = dict(zip(prim.params, params, strict=True)) if params else {}
-        out = _TYPES[key] = prim.type(*types, where=caller(), **named)
+        out = prim.type(*types, where=caller(), **named)
+        if not any([_mortal(p) for p in params]):
+            _TYPES[key] = out
     return out
+
+
+def _mortal(p: Any) -> bool:
+    """True for parameters that a table must not keep alive: graphs and Python functions."""
+    return any([_mortal(x) for x in p]) if isinstance(p, tuple) else isinstance(p, Graph) or callable(p)
 
 
 def apply(prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Value:

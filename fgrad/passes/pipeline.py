@@ -8,12 +8,13 @@ from fgrad.errors import IRError
 from fgrad.ir.graph import Graph
 from fgrad.passes.drop import drop_dead
 from fgrad.passes.fold import fold_constants
+from fgrad.passes.merge import merge_extensions
 from fgrad.passes.regions import Pass
 from fgrad.passes.share import share
 from fgrad.passes.simplify import simplify_final
 
 Observer = Callable[[str, Graph, Graph], None]
-NUMPY: tuple[Pass, ...] = (simplify_final, fold_constants, share, simplify_final, share, drop_dead)
+NUMPY: tuple[Pass, ...] = (merge_extensions, simplify_final, fold_constants, share, simplify_final, share, drop_dead)
 
 
 def run(graph: Graph, passes: tuple[Pass, ...] = NUMPY, observe: Observer | None = None) -> Graph:

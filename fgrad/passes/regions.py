@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from fgrad.ir.graph import Graph, Value
+from fgrad.ir.hash import intern
 from fgrad.ir.regions import map_regions, subgraphs
 from fgrad.ir.rewrite import with_operands
 
@@ -21,7 +22,7 @@ def deep(step: Pass) -> Pass:
         for v in graph.values():
             w = with_operands(v, tuple([new.get(x, x) for x in v.operands]))
             if v.params and v.prim is not None and v.prim.name != "fused" and subgraphs(v):
-                w = map_regions(w, apply)
+                w = map_regions(w, lambda g: intern(apply(g)))  # equal regions stay one object
             if w is not v:
                 new[v] = w
         if new:

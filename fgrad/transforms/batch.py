@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fgrad.ir.apply import located
 from fgrad.ir.graph import Value, topological
+from fgrad.ir.rewrite import with_operands
 from fgrad.transforms.jvp import rule_missing
 
 
@@ -14,15 +16,23 @@ def batch(
 ) -> list[tuple[Value, bool]]:
     """Each output with the values of `batched` replaced by versions that have a leading axis of length `n`.
 
-    Returns (value, does it have the batch axis). The walk does not look behind `stop`.
+    Returns (value, does it have the batch axis). The walk does not look behind `stop`. A batch rule of a primitive with
+    several results may return a tuple of such pairs.
     """
-    new: dict[Value, Value] = dict(batched)
+    new: dict[Value, Any] = dict(batched)
+    plain: dict[Value, Value] = {}  # results without the axis, of nodes that were batched, and what hangs on them
     for v in topological(outputs, [*batched, *stop]):
+        assert v.prim is not None
         which = tuple([x in new for x in v.operands])
-        if any(which):
-            assert v.prim is not None
+        if v.prim.name == "item" and which[0] and isinstance(new[v.operands[0]], tuple):
+            value, has_axis = new[v.operands[0]][v.params[0]]
+            (new if has_axis else plain)[v] = value
+        elif any(which):
             if v.prim.batch is None:
                 raise rule_missing(v, "batching")
             with located(v.where):
-                new[v] = v.prim.batch(n, which, *[new.get(x, x) for x in v.operands], **v.named_params)
-    return [(new.get(v, v), v in new) for v in outputs]
+                operands = [new[x] if b else plain.get(x, x) for x, b in zip(v.operands, which, strict=True)]
+                new[v] = v.prim.batch(n, which, *operands, **v.named_params)
+        elif any([x in plain for x in v.operands]):
+            plain[v] = with_operands(v, tuple([plain.get(x, x) for x in v.operands]))
+    return [(new[v], True) if v in new else (plain.get(v, v), False) for v in outputs]
