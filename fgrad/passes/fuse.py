@@ -56,7 +56,7 @@ class Fusion:
         """True if a nest can compute `v` and it is not free."""
         if v.prim is None or not isinstance(v.type, TensorType) or is_free(v):
             return False
-        return (v.prim.scalar is not None or v.prim.name in REDUCTIONS) and self.able(v) and v.size > 0
+        return (v.prim.scalar is not None or v.prim.name in REDUCTIONS) and self.able(v) and all(x.size for x in (v, *v.operands))
 
     def above(self, x: Value) -> Home:
         """The home that a user of `x` may share; that of a nest of its own shape if there is none."""

@@ -25,6 +25,7 @@ class Text:
         self.scope: dict[str, Any] = {"refs": sys.getrefcount, "empty": np.empty, "copyto": np.copyto, "np": np}
         self.scope.update(inf=np.inf, nan=np.nan, commit=deque, putmask=np.putmask)
         self.buffers: dict[str, tuple[int, tuple[int, ...], Any]] = {}
+        self.places: dict[tuple[int, tuple[int, ...], Any], str] = {}
         self.views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {}
         self.count = 0
 
@@ -46,8 +47,11 @@ class Text:
 
     def buffer(self, offset: int, shape: tuple[int, ...], dtype: Any) -> str:
         """A name for a stretch of the arena."""
-        name = self.new("t")
-        self.buffers[name] = (offset, shape, dtype)
+        key = (offset, shape, dtype)
+        name = self.places.get(key)
+        if name is None:
+            name = self.places[key] = self.new("t")
+            self.buffers[name] = key
         return name
 
     def fixed(self, name: str) -> bool:
@@ -140,6 +144,15 @@ class Block:
         numbers = not all(texts)
         return [t if t and numbers else self.name(x) for t, x in zip(texts, bare, strict=True)]
 
+    def turned(self, x: Value) -> str:
+        """The last two axes of an operand exchanged: a view."""
+        name = self.name(x)
+        if not self.text.fixed(name):
+            return f"{name}.T" if x.ndim == 2 else f"{name}.swapaxes(-1, -2)"
+        own = f"{name}_T"
+        self.text.views[own] = (lambda xp, out, a: a.swapaxes(-1, -2), (name,), {})
+        return own
+
     def step(self, v: Value) -> None:
         """The lines that compute one node."""
         assert v.prim is not None
@@ -153,6 +166,11 @@ class Block:
             given = {k: self.text.bind(f.__name__, f) for k, f in functions.items()}
             for template in templates:
                 self.text.add(template.format(*args, out=out, **given))
+            return
+        turned = calls.product(v)
+        if turned is not None:
+            left, right = (self.turned(x) if t else self.name(x) for x, t in zip(v.operands, turned, strict=True))
+            self.text.add(f"{self.text.bind('matmul', np.matmul)}({left}, {right}, out={self.name(v)})")
             return
         args = [self.name(x) for x in v.operands]
         if v.prim.check is not None:

@@ -76,7 +76,7 @@ def lines(v: Value) -> Lines | None:
     """Templates that write `v` to {out} without making an array; None where the lowering has to be called."""
     call = ufunc(v)
     if call is not None:
-        return {"f": call}, (f"{{f}}({', '.join(f'{{{i}}}' for i in range(len(v.operands)))}, {{out}})",)
+        return {"f": call}, (f"{{f}}({', '.join(f'{{{i}}}' for i in range(len(v.operands)))}, out={{out}})",)
     prim = v.prim
     if prim is None or v.dtype.name in ("bfloat16", "float16"):
         return None
@@ -86,13 +86,31 @@ def lines(v: Value) -> Lines | None:
     if name == "select" and whole(v.operands[0]) and (whole(v.operands[1]) or literal(v.operands[1])) and v.shape:
         return {}, ("copyto({out}, {2})", "putmask({out}, {0}, {1})")
     if name == "clamp" and kind in "biuf":
-        return {"f": np.maximum, "g": np.minimum}, ("{f}({1}, {0}, {out})", "{g}({out}, {2}, {out})")
+        return {"f": np.maximum, "g": np.minimum}, ("{f}({1}, {0}, out={out})", "{g}({out}, {2}, out={out})")
     if name == "rsqrt" and kind == "f":
-        return {"f": np.sqrt, "g": np.divide}, ("{f}({0}, {out})", "{g}(1, {out}, {out})")
+        return {"f": np.sqrt, "g": np.divide}, ("{f}({0}, out={out})", "{g}(1, {out}, out={out})")
     if name == "sigmoid" and kind == "f":
         functions: dict[str, Callable[..., Any]] = {"f": np.negative, "g": np.exp, "h": np.add, "k": np.divide}
-        return functions, ("{f}({0}, {out})", "{g}({out}, {out})", "{h}({out}, 1, {out})", "{k}(1, {out}, {out})")
+        return functions, (
+            "{f}({0}, out={out})",
+            "{g}({out}, out={out})",
+            "{h}({out}, 1, out={out})",
+            "{k}(1, {out}, out={out})",
+        )
     return None
+
+
+def product(v: Value) -> tuple[bool, bool] | None:
+    """For a product of (stacks of) matrices that BLAS does in one call: which operands are read transposed."""
+    if v.prim is None or v.prim.name != "dot_general" or v.dtype.name not in ("float32", "float64", "complex64", "complex128"):
+        return None
+    (left, right), (shared_a, shared_b) = v.params
+    a, b = v.operands
+    n = len(shared_a)
+    stacks = tuple(range(n))
+    if shared_a != stacks or shared_b != stacks or len(left) != 1 or (a.ndim, b.ndim) != (n + 2, n + 2):
+        return None
+    return left[0] == n, right[0] == n + 1
 
 
 def whole(x: Value) -> bool:

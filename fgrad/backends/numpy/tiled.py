@@ -200,7 +200,7 @@ class Tiler:
         """Adds the parts of one tile to the sums."""
         for k in self.of(v).sums:
             function = COMBINE[v.params[0].outputs[k].prim.name]
-            block.text.add(f"{block.text.bind(function, getattr(np, function))}({made[k]}, {self.parts[k]}, {made[k]})")
+            block.text.add(f"{block.text.bind(function, getattr(np, function))}({made[k]}, {self.parts[k]}, out={made[k]})")
 
 
 def _part(block: Block, name: str, i: int, part: str) -> str:
