@@ -143,4 +143,6 @@ def state_on(tape: Tape, generator: Generator) -> tuple[Value, Value, int]:
     return known
 
 
-FORBIDDEN = ("scan", "while_loop", "fori_loop", "cond", "switch", "vmap", "map", "associative_scan")
+FORBIDDEN = (
+    "scan", "while_loop", "fori_loop", "cond", "switch", "vmap", "map", "associative_scan", "custom_jvp", "custom_vjp",
+)  # fmt: skip

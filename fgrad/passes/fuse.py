@@ -141,8 +141,12 @@ class Fusion:
                 final.add(v)
                 self.level[v] = end
             elif users and v in early:
-                first = min([self.level[u] - (0 if inside else 1) for u, inside in users])
-                self.level[v] = max(self.level[v], first)
+                first = min([self.level[u] - (not inside) for u, inside in users])
+                nest, count = self.homes[v].nest, self.count
+                if first > self.level[v] and count.get((nest, first), 0) < LIMIT:
+                    count[nest, self.level[v]] -= 1
+                    count[nest, first] = count.get((nest, first), 0) + 1
+                    self.level[v] = first
 
     # ------------------------------------------------------------------ groups
     def groups(self) -> list[list[Value]]:
