@@ -108,7 +108,7 @@ class Native:
             return calls.in_place(v, result)
         nest, graph = self.nest(v), v.params[0]
         out = graph.outputs[result]
-        if out in nest.late or len(nest.axes[out]) < len(nest.space):
+        if max(nest.stage.values(), default=0) or out in nest.late or len(nest.axes[out]) < len(nest.space):
             return ()
         return tuple(
             x for x, inner in zip(v.operands, graph.inputs, strict=True)
