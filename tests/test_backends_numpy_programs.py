@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,9 +31,8 @@ every_dtype = pytest.mark.parametrize(
 
 
 @pytest.fixture(autouse=True)
-def no_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FGRAD_CACHE_DIR", "")
-    yield
 
 
 def types(*shapes: tuple[int, ...], dtype: str = "float32") -> list[TensorType]:
