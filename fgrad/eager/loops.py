@@ -1,0 +1,182 @@
+"""scan, while_loop, fori_loop and map: a function recorded once, run many times."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from fgrad import tree
+from fgrad.eager.closures import (
+    CarryError,
+    Function,
+    captures_of,
+    check_types,
+    closed,
+    enter_cells,
+    flat_cells,
+    over_captures,
+    record_call,
+    region,
+    retyped,
+    types_of,
+    weak_init,
+    wrap_results,
+)
+from fgrad.eager.convert import FACES, as_cell
+from fgrad.eager.operands import recorded as recorded_cell
+from fgrad.eager.trace import Recorded
+from fgrad.errors import ArgumentError, ShapeError, TreeError
+from fgrad.ir.apply import caller
+from fgrad.primitives.shape import iota
+
+
+def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: int = 1) -> Any:
+    """`(carry, ys)` of `carry, y = f(carry, x)` over slices x of `xs` along axis 0, ys stacked.
+
+    init: a tree; every step returns a carry of its structure and types.  xs: a tree of arrays with one leading length,
+    or None with `length`.  reverse: from the last slice to the first, ys in place.  unroll: accepted, not needed.
+    Differentiable in both modes.  Raises TypeError naming the types if the carry changes.
+
+    >>> import fgrad, fgrad.numpy as jnp
+    >>> fgrad.lax.scan(lambda c, x: (c + x, c * x), 0.0, jnp.arange(4.0))
+    (Array(6., dtype=float32), Array([0., 0., 2., 9.], dtype=float32))
+    """
+    return run_scan("scan", f, init, xs, length, reverse)
+
+
+def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, reverse: bool) -> Any:
+    """The body of scan, under the name a user called."""
+    slices, xs_spec, _ = flat_cells(xs)
+    n = common_length(name, slices, length)
+    inner = [(type(t)._result, t._type.with_shape(t._type.shape[1:])) for t in slices]
+    carry, carry_spec, weak = flat_cells(init)
+    build_carry, build_xs = tree.unflattener(carry_spec), tree.unflattener(xs_spec)
+
+    def build(cells: list[Any]) -> tuple[Any, Any]:
+        return build_carry(cells[: len(carry)]), build_xs(cells[len(carry) :])
+
+    while True:
+        r = record_call(f, name, [*types_of(carry), *inner], build)
+        places, ys, ys_tree = split_result(name, r, carry_spec)
+        new = [r.graph.outputs[i] for i in places]
+        changed = weak_init(carry, weak, new, [r.classes[i] for i in places])
+        if changed is None:
+            break
+        carry, weak = changed, [False] * len(carry)
+    wanted = [t._type for t in carry]
+    new = [retyped(v, r.classes[i], t) for v, i, t in zip(new, places, wanted, strict=True)]
+    check_types(name, "carry leaf", new, wanted)
+    own = len(carry) + len(slices)
+    captured = list(r.captured)
+    body = closed((*over_captures(r, captured), *r.graph.inputs[:own]), [*new, *[r.graph.outputs[i] for i in ys]])
+    found = region("scan", enter_cells([*captured, *carry, *slices]), body=body, length=n, reverse=bool(reverse),
+                   n_consts=len(captured), n_carry=len(carry))  # fmt: skip
+    classes = [*[type(t)._result for t in carry], *[r.classes[i] for i in ys]]
+    cells = wrap_results(found, classes, [*carry, *slices, *captured])
+    stacked = dict(zip(ys, cells[len(carry) :], strict=True))
+    return tree.unflatten(carry_spec, cells[: len(carry)]), tree.map(stacked.__getitem__, ys_tree)
+
+
+def split_result(name: str, r: Recorded, carry_spec: Any) -> tuple[list[int], list[int], Any]:
+    """(places of the carry's leaves, of the ys', the tree of the latter) among the results of a step."""
+    out = tree.unflatten(r.out_spec, list(range(r.n_out)))
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TreeError(f"{name}: the function must return a pair (carry, y)", where=caller(),
+                        fix="return (carry, None) where there is no y")  # fmt: skip
+    check_carry(name, tree.structure(out[0]), carry_spec)
+    return tree.leaves(out[0]), tree.leaves(out[1]), out[1]
+
+
+def check_carry(name: str, found: Any, wanted: Any) -> None:
+    """Refuses a carry of another structure."""
+    if found != wanted:
+        raise TreeError(
+            f"{name}: the carry changes its structure from {wanted} to {found}", where=caller(),
+            fix="return a carry of the structure of the first one",
+        )  # fmt: skip
+
+
+def common_length(name: str, slices: list[Any], length: int | None) -> int:
+    """The number of steps."""
+    for t in slices:
+        if not t._type.shape:
+            raise ShapeError(f"{name}: an element of xs is {t._type}, without axes", where=caller(),
+                             fix="close over it, or give it a leading axis")  # fmt: skip
+    found = {t._type.shape[0] for t in slices} | (set() if length is None else {operator.index(length)})
+    if not found:
+        raise ArgumentError(f"{name}: neither xs nor length is given", where=caller(), fix="give length=")
+    if len(found) > 1:
+        raise ShapeError(f"{name}: different leading lengths {sorted(found)}", where=caller(), fix="make them equal")
+    return found.pop()
+
+
+def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
+    """`while cond_fun(val): val = body_fun(val)` from init_val, a tree; its structure and types stay.
+
+    cond_fun returns a bool of shape ().  Differentiable in forward mode only.
+    """
+    carry, spec, weak = flat_cells(init_val)
+    build = tree.unflattener(spec)
+
+    def one(cells: list[Any]) -> tuple[Any]:
+        return (build(cells),)
+
+    while True:
+        step = record_call(body_fun, "while_loop", types_of(carry), one)
+        check_carry("while_loop", step.out_spec, spec)
+        changed = weak_init(carry, weak, step.graph.outputs, step.classes)
+        if changed is None:
+            break
+        carry, weak = changed, [False] * len(carry)
+    test = record_call(cond_fun, "while_loop", types_of(carry), one)
+    if test.n_out != 1 or test.graph.outputs[0].shape or test.graph.outputs[0].dtype.kind != "b":
+        raise CarryError(
+            f"while_loop: the condition returns ({', '.join(map(str, test.graph.output_types))})", where=caller(),
+            fix="return one bool of shape (), e.g. a comparison",
+        )  # fmt: skip
+    wanted = [t._type for t in carry]
+    new = [retyped(v, c, t) for v, c, t in zip(step.graph.outputs, step.classes, wanted, strict=True)]
+    check_types("while_loop", "carry leaf", new, wanted)
+    captured = captures_of([test, step])
+    graphs = [closed((*over_captures(r, captured), *r.graph.inputs[: len(carry)]), outputs)
+              for r, outputs in ((test, test.graph.outputs), (step, new))]  # fmt: skip
+    if not carry:
+        return tree.unflatten(spec, [])
+    found = region("while_loop", enter_cells([*captured, *carry]), condition=graphs[0], body=graphs[1],
+                   n_consts=len(captured))  # fmt: skip
+    return tree.unflatten(spec, wrap_results(found, [type(t)._result for t in carry], carry))
+
+
+def is_static(x: Any) -> bool:
+    """True for a bound known while recording."""
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unroll: Any = None) -> Any:
+    """`for i in range(lower, upper): val = body_fun(i, val)`.
+
+    Python bounds: a scan, differentiable in both modes.  Bounds that are arrays: a while loop, forward mode only.
+    """
+    if is_static(lower) and is_static(upper):
+        low, n = int(lower), max(int(upper) - int(lower), 0)
+        counters = recorded_cell(FACES["array"], ("counters", low, n), lambda: counter_values(low, n))
+        return run_scan("fori_loop", lambda val, i: (body_fun(i, val), None), init_val, counters, n, False)[0]
+    start, stop = as_cell(lower), as_cell(upper)
+
+    def step(state: tuple[Any, Any]) -> tuple[Any, Any]:
+        return state[0] + 1, body_fun(state[0], state[1])
+
+    return while_loop(lambda state: state[0] < stop, step, (start, init_val))[1]
+
+
+def counter_values(low: int, n: int) -> Any:
+    """int64[n]: low, low + 1, ..."""
+    counters = iota(shape=(n,), dtype=np.dtype("int64"), axis=0)
+    return counters + low if low else counters
+
+
+def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:  # noqa: A001
+    """`f` of each slice of `xs` along axis 0, one after the other, results stacked: vmap with the memory of one slice."""
+    return run_scan("map", lambda _, x: ((), f(x)), (), xs, None, False)[1]

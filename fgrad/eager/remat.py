@@ -1,0 +1,67 @@
+"""checkpoint: a function whose intermediate values are computed again in the reverse pass rather than kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from fgrad import tree
+from fgrad.eager.closures import closed, enter_cells, flat_cells, record_call, region, types_of, wrap_results
+from fgrad.eager.tape import THREAD
+from fgrad.eager.trace import random_state
+from fgrad.errors import ArgumentError
+from fgrad.ir.apply import caller
+
+
+class Policies:
+    """What `checkpoint(policy=...)` keeps for the reverse pass, under JAX's names."""
+
+    nothing_saveable = "nothing"
+    everything_saveable = "everything"
+    dots_saveable = checkpoint_dots = "dots"
+    dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = "dots"
+
+
+checkpoint_policies = Policies()
+
+
+def checkpoint(f: Callable[..., Any] | None = None, *, policy: str | None = None, prevent_cse: bool = True,
+               static_argnums: int | Sequence[int] = ()) -> Any:  # fmt: skip
+    """`f`, with values its reverse pass needs computed again from the arguments.
+
+    policy: what is kept all the same, an attribute of `checkpoint_policies`; nothing unless given.  prevent_cse: accepted,
+    recomputation is never shared with the forward pass.  static_argnums: arguments passed as they are.
+    Random draws come out the same in the recomputation.
+    Source: Chen et al. 2016, arXiv:1604.06174.
+    """
+    if f is None:
+        return lambda g: checkpoint(g, policy=policy, prevent_cse=prevent_cse, static_argnums=static_argnums)
+    if policy not in (None, "nothing", "everything", "dots"):
+        raise ArgumentError(f"checkpoint: no policy {policy!r}", where=caller(), fix="use one of checkpoint_policies")
+    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+
+    @wraps(f)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        static = {i % len(args): args[i % len(args)] for i in nums}
+        dynamic = tuple(a for i, a in enumerate(args) if i not in static)
+        cells, spec, _ = flat_cells((dynamic, kwargs))
+        build = tree.unflattener(spec)
+
+        def call(xs: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+            given = list(xs)
+            for i in sorted(static):
+                given.insert(i, static[i])
+            return f(*given, **kw)
+
+        r = record_call(call, "checkpoint", types_of(cells), build)
+        if not r.n_out:
+            return tree.unflatten(r.out_spec, [])
+        operands = [*enter_cells([*cells, *r.captured]), *random_state(THREAD.tape, r)]
+        found = region("checkpoint", operands, graph=closed(r.graph.inputs, r.graph.outputs), policy=policy or "nothing")
+        return tree.unflatten(r.out_spec, wrap_results(found, r.classes, [*cells, *r.captured]))
+
+    return function
+
+
+remat = checkpoint
