@@ -1,0 +1,26 @@
+"""`fgrad` on the command line: `fgrad COMMAND ...`, the same as `python -m fgrad COMMAND ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fgrad.inspector import command as inspect
+
+COMMANDS = {"inspect": (inspect.configure, "the graph of a function, what each pass changed, the program")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="fgrad", description="Deep learning on NumPy and CuPy, compiled.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (configure, text) in COMMANDS.items():
+        configure(commands.add_parser(name, help=text, description=text))
+    options = parser.parse_args(argv)
+    code: int = options.run(options)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""`fgrad inspect FILE.py:FUNCTION ARGUMENT ...`."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fgrad.errors import FgradError, IRError
+from fgrad.functions import from_numpy
+from fgrad.inspector.inspect import inspect
+from fgrad.inspector.report import Report
+from fgrad.ir.parse import parse_type
+from fgrad.ir.types import CPU, TensorType
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": str,
+    "json": Report.to_json,
+    "dot": Report.to_dot,
+    "py": lambda r: r.program,
+}
+
+
+class UsageError(Exception):
+    """What the command line asks for is not there; the message is one line."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's arguments."""
+    parser.add_argument("function", metavar="FILE.py:FUNCTION", help="a function of tensors in a file")
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="a type such as float32[2,3], or a number")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="text (default), json, dot or py")
+    parser.add_argument("--numpy", action="store_true", help="pass fgrad.numpy arrays instead of tensors")
+    parser.set_defaults(run=run)
+
+
+def find_function(spec: str) -> Callable[..., Any]:
+    """The function named `FILE.py:FUNCTION`; UsageError if the file cannot be run or has none of that name."""
+    file, _, name = spec.rpartition(":")
+    if not file or not name:
+        raise UsageError(f"{spec!r} is not of the form FILE.py:FUNCTION")
+    if not Path(file).is_file():
+        raise UsageError(f"{file}: no such file")
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    try:
+        scope = runpy.run_path(file)
+    except Exception as e:  # the user's file may raise anything
+        raise UsageError(f"{file} cannot be run: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}") from e
+    finally:
+        sys.path.pop(0)
+    found = scope.get(name)
+    if not callable(found):
+        names = sorted(k for k, v in scope.items() if callable(v) and getattr(v, "__module__", None) == "<run_path>")
+        raise UsageError(f"{file} has no function {name!r} (it has: {', '.join(names) or 'none'})")
+    made: Callable[..., Any] = found
+    return made
+
+
+def argument(text: str, as_numpy: bool) -> Any:
+    """A number, or ones of the type written; UsageError if it is neither."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    try:
+        kind = parse_type(text)
+    except IRError as e:
+        raise UsageError(f"argument {text!r}: {str(e).splitlines()[0]}") from e
+    if not isinstance(kind, TensorType) or kind.device is not CPU:
+        raise UsageError(f"argument {text!r}: expected a tensor type on the cpu")
+    ones = np.ones(kind.shape, kind.dtype)
+    return ones if as_numpy else from_numpy(ones)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the report; 0, or 2 with one line on stderr."""
+    try:
+        f = find_function(options.function)
+        args = [argument(a, options.numpy) for a in options.arguments]
+        text = FORMATS[options.format](_inspect(f, args, options.function))
+    except UsageError as e:
+        sys.stderr.write(f"fgrad inspect: {e}\n")
+        return 2
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _inspect(f: Callable[..., Any], args: Sequence[Any], spec: str) -> Report:
+    try:
+        return inspect(f)(*args)
+    except FgradError as e:
+        raise UsageError(f"{spec}: {' '.join(str(e).split())}") from e
+    except TypeError as e:
+        raise UsageError(f"{spec}: {e}") from e
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command on its own; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="fgrad inspect", description=__doc__)
+    configure(parser)
+    options = parser.parse_args(argv)
+    return run(options)

@@ -1,0 +1,140 @@
+"""What became of a graph: its nodes with costs and source lines, what each pass changed, the program, its memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fgrad.backends.numpy import Program, compile
+from fgrad.backends.numpy.native import able
+from fgrad.inspector.listing import Labels, amount, diff, listing, rows
+from fgrad.ir.cost import Cost, cost
+from fgrad.ir.dot import to_dot
+from fgrad.ir.graph import Graph
+from fgrad.ir.json import to_json
+from fgrad.passes.fuse import fuse
+from fgrad.passes.pipeline import NUMPY, run
+from fgrad.passes.regions import Pass
+
+
+class Stage(NamedTuple):
+    """One pass: its name, the graph before and after, and how long it took."""
+
+    name: str
+    before: Graph
+    after: Graph
+    seconds: float
+
+
+def fuse_groups(graph: Graph) -> Graph:
+    """The last stage shown: groups of nodes that one loop nest computes."""
+    return fuse(graph, able)
+
+
+@dataclass(frozen=True)
+class Report:
+    """`str(report)` is the text; `.ir` the graph, `.cost` its costs, `.stages` the passes, `.program`, `.plan`."""
+
+    name: str
+    ir: Graph
+    stages: tuple[Stage, ...]
+    compiled: Program
+
+    @property
+    def final(self) -> Graph:
+        """The graph after the last pass."""
+        return self.stages[-1].after if self.stages else self.ir
+
+    @property
+    def cost(self) -> Cost:
+        """Flops and bytes of the graph as recorded."""
+        return cost(self.ir)
+
+    @property
+    def program(self) -> str:
+        """The generated Python."""
+        return self.compiled.source
+
+    @property
+    def plan(self) -> Any:
+        """Schedule and memory of the program; `plan.peak_bytes` counts arena and outputs."""
+        return self.compiled.plan
+
+    def __str__(self) -> str:
+        labels = Labels()
+        whole = self.cost
+        head = (
+            f"{self.name}: {len(whole.nodes)} nodes, {amount(whole.flops, 'FLOP')}, {amount(whole.nbytes, 'B')} moved"
+        )
+        lines = [head, "", *listing(self.ir, labels.number(self.ir), self.name)]
+        for stage in self.stages:
+            changes = diff(stage.before, stage.after, labels)
+            counts = f"{len(stage.before.values())} -> {len(stage.after.values())} nodes"
+            lines += [
+                "",
+                f"pass {stage.name}: {counts if changes else 'no change'}, {stage.seconds * 1e3:.2f} ms",
+                *changes,
+            ]
+        peak = (
+            f"peak {amount(self.plan.peak_bytes, 'B')}, of it {amount(self.plan.arena_bytes, 'B')} reused within a call"
+        )
+        return "\n".join([*lines, "", f"program: {peak}", "", self.program.rstrip()])
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """All of it as JSON; `graph` and `final` are readable by `ir.json.from_json`."""
+        labels = Labels()
+        whole = self.cost
+        stages = [
+            {
+                "name": s.name,
+                "seconds": s.seconds,
+                "nodes_before": len(s.before.values()),
+                "nodes_after": len(s.after.values()),
+                "diff": diff(s.before, s.after, labels),
+            }
+            for s in self.stages
+        ]
+        report: Mapping[str, Any] = {
+            "name": self.name,
+            "flops": whole.flops,
+            "nbytes": whole.nbytes,
+            "peak_bytes": self.plan.peak_bytes,
+            "arena_bytes": self.plan.arena_bytes,
+            "nodes": [r._asdict() for r in rows(self.ir, Labels().number(self.ir))],
+            "stages": stages,
+            "program": self.program,
+            "graph": json.loads(to_json(self.ir)),
+            "final": json.loads(to_json(self.final)),
+        }
+        return json.dumps(report, indent=indent)
+
+    def to_dot(self) -> str:
+        """The graph after all passes, for Graphviz."""
+        return to_dot(self.final, name=self.name)
+
+
+def report(
+    graph: Graph,
+    passes: tuple[Pass, ...] = (*NUMPY, fuse_groups),
+    *,
+    name: str = "graph",
+    donated: Mapping[int, int] | None = None,
+) -> Report:
+    """Runs `passes` on `graph`, watching, and compiles it; runs no program.
+
+    donated: output index -> input index whose buffer receives it.
+    """
+    stages: list[Stage] = []
+    start = time.perf_counter()
+
+    def observe(step: str, before: Graph, after: Graph) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        stages.append(Stage(step, before, after, now - start))
+        start = time.perf_counter()
+
+    run(graph, passes, observe)
+    return Report(name, graph, tuple(stages), compile(graph, donated or {}, "tiled"))

@@ -1,0 +1,229 @@
+"""inspect: the report's parts on graphs, on users' functions, and on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fgrad
+import fgrad.numpy as fnp
+from fgrad.__main__ import main
+from fgrad.errors import ArgumentError
+from fgrad.inspector import Report, inspect, report
+from fgrad.inspector.listing import Labels, amount, diff, listing
+from fgrad.ir.graph import Graph, leaf
+from fgrad.ir.hash import same
+from fgrad.ir.json import from_json
+from fgrad.ir.operators import FUNCTIONS as F
+from fgrad.ir.parse import parse_graph
+from fgrad.ir.types import TensorType
+from fgrad.passes.share import share
+from fgrad.passes.simplify import simplify_final
+
+X = TensorType((2, 3), "float32")
+
+
+def sample() -> Graph:
+    x = leaf(X)
+    y = x * 1.0
+    return Graph((x,), (F["reduce_sum"](y * y, axes=(0, 1)), F["reduce_sum"](y * y, axes=(0, 1))))
+
+
+def test_amounts_have_three_digits_and_a_prefix():
+    assert [amount(n, "B") for n in (0, 12, 999, 1000, 123_456, 5e9)] == [
+        "0 B",
+        "12 B",
+        "999 B",
+        "1 kB",
+        "123 kB",
+        "5 GB",
+    ]
+
+
+def test_listing_is_the_text_form_with_costs_and_lines():
+    g = sample()
+    text = "\n".join(listing(g, Labels().number(g), "sample"))
+    assert same(parse_graph(text), g)
+    assert "  %2: float32[2,3] = mul(%1, %1)  # 6 FLOP, 72 B; " in text
+    assert "test_inspector.py:" in text
+    assert ": return Graph((x,), (F[" in text
+
+
+def test_diff_shows_only_what_a_pass_changed():
+    x = leaf(X)
+    y = x * 1.0
+    g, labels = Graph((x,), (F["reduce_sum"](y * x, axes=(0, 1)),)), Labels()
+    once = simplify_final(g)
+    assert diff(g, once, labels) == [
+        "@@ -1,4 +1,3 @@",
+        " graph graph(%0: float32[2,3]) {",
+        "-  %1: float32[2,3] = mul(%0, 1.0:float32)",
+        "-  %2: float32[2,3] = mul(%1, %0)",
+        "+  %2: float32[2,3] = mul(%0, %0)",
+        "   %3: float32[] = reduce_sum(%2) {axes=(0, 1)}",
+    ]
+    assert diff(once, once, labels) == []
+
+
+def test_a_shared_value_disappears_from_the_listing():
+    g = simplify_final(sample())
+    removed = [line for line in diff(g, share(g), Labels()) if line.startswith("-")]
+    assert len(removed) == 3  # the second product, its sum, the old return
+
+
+def test_report_has_every_part():
+    r = report(sample(), name="sample")
+    assert [s.name for s in r.stages][:2] == ["merge_extensions", "simplify_final"]
+    assert all(s.seconds >= 0 for s in r.stages)
+    assert all(a.after is b.before for a, b in zip(r.stages, r.stages[1:], strict=False))
+    assert (r.cost.flops, len(r.cost.nodes)) == (30, 5)
+    assert r.plan.peak_bytes >= 8
+    assert r.program.startswith("def program(I):")
+    assert len(r.final.values()) < len(r.ir.values())
+    text = str(r)
+    for part in (
+        "sample: 5 nodes, 30 FLOP",
+        "graph sample(",
+        "pass share: ",
+        "no change",
+        "program: peak ",
+        "def program(I):",
+    ):
+        assert part in text
+
+
+def test_report_as_json_reads_back():
+    r = report(sample(), name="sample")
+    data = json.loads(r.to_json())
+    assert (data["name"], data["flops"], data["peak_bytes"]) == ("sample", 30, r.plan.peak_bytes)
+    assert [n["op"] for n in data["nodes"]] == ["input", "mul", "mul", "reduce_sum", "mul", "reduce_sum"]
+    assert data["stages"][0]["nodes_before"] == 5
+    for key, graph in (("graph", r.ir), ("final", r.final)):
+        assert same(from_json(json.dumps(data[key])), graph)
+
+
+def test_report_as_dot_is_a_digraph():
+    assert report(sample(), name="sample").to_dot().startswith('digraph "sample" {')
+
+
+def loss(w, x):
+    return ((x @ w).relu() ** 2).sum()
+
+
+def test_inspect_of_a_tensor_function():
+    r = inspect(loss)(fgrad.ones(3, 4), fgrad.ones(2, 3))
+    assert isinstance(r, Report)
+    assert "graph loss(%0: float32[2,3], %1: float32[3,4]) {" in str(r)
+    assert "return ((x @ w).relu() ** 2).sum()" in str(r)
+
+
+def test_inspect_of_jit_and_grad_shows_their_graphs():
+    f = fgrad.jit(lambda x: fnp.tanh(x) * 2)
+    assert "tanh" in str(fgrad.inspect(f)(np.ones(3, np.float32)))
+    g = str(fgrad.inspect(fgrad.grad(lambda x: fnp.sum(fnp.tanh(x))))(fnp.ones(3)))
+    assert "tanh" in g
+
+
+def branchy(x):
+    return x * 2 * x if x.sum() > 0 else x
+
+
+def test_a_function_that_needs_numbers_is_run_and_its_largest_program_shown():
+    r = inspect(branchy)(fgrad.ones(3))
+    assert "x.sum() > 0" in str(r) or "x * 2 * x" in str(r)
+
+
+def test_inspect_of_a_training_step_shows_its_program():
+    w = fgrad.ones(3, requires_grad=True)
+    x = fgrad.ones(3)
+
+    def step():
+        y = (w * x).sum()
+        y.backward()
+        return y.item()
+
+    assert "mul" in str(inspect(step)())
+
+
+def test_inspect_of_a_function_without_operations_is_an_error():
+    def reads(x):
+        bool(x)
+        return x.tolist()
+
+    with pytest.raises(ArgumentError, match="reads recorded no operation"):
+        inspect(reads)(fgrad.tensor(1.0))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import fgrad as torch\nLIMIT = 3\n\n\ndef f(x, k=2):\n    return (x * k).tanh()\n\n\ndef g(x):\n    return x @ x\n"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("text", "f: 2 nodes"), ("json", "{"), ("dot", 'digraph "f" {'), ("py", "def program(I):")]
+)
+def test_command_prints_every_format(file, capsys, form, start):
+    assert main(["inspect", f"{file}:f", "float32[2,3]", "--format", form]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(start)
+    if form == "text":
+        assert "model.py:6: return (x * k).tanh()" in out
+
+
+def test_command_passes_numbers_and_numpy_arrays(file, capsys):
+    assert main(["inspect", f"{file}:f", "float64[2]", "3", "--format", "py"]) == 0
+    assert main(["inspect", f"{file}:g", "float64[2,2]", "--numpy"]) == 0
+    assert "dot_general" in capsys.readouterr().out
+
+
+WRONG = [
+    (["nofile.py:f"], "nofile.py: no such file"),
+    (["f"], "'f' is not of the form FILE.py:FUNCTION"),
+    (["{}:h"], "{} has no function 'h' (it has: f, g)"),
+    (["{}:LIMIT"], "{} has no function 'LIMIT' (it has: f, g)"),
+    (
+        ["{}:f", "float31[2]"],
+        "argument 'float31[2]': line 1, column 1: expected a type such as float32[2,3], found float31",
+    ),
+    (["{}:f", "token"], "argument 'token': expected a tensor type on the cpu"),
+    (["{}:f", "float32[2]@cuda:0"], "argument 'float32[2]@cuda:0': expected a tensor type on the cpu"),
+    (["{}:f"], "{}:f: f() missing 1 required positional argument: 'x'"),
+    (["{}:g", "float32[2,3]"], None),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), WRONG, ids=[str(a) for a, _ in WRONG])
+def test_command_errors_are_one_line_and_exit_code_2(file, capsys, args, message):
+    assert main(["inspect", *[a.format(file) for a in args]]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    if message is not None:
+        assert err == f"fgrad inspect: {message.format(file)}\n"
+
+
+def test_command_reports_a_file_that_cannot_be_run(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text("import nothing_of_this_name\n")
+    assert main(["inspect", f"{path}:f"]) == 2
+    assert capsys.readouterr().err == (
+        f"fgrad inspect: {path} cannot be run: ModuleNotFoundError: No module named 'nothing_of_this_name'\n"
+    )
+
+
+def test_python_m_fgrad_runs_the_command(file):
+    env_path = ":".join(sys.path)
+    run = subprocess.run(
+        [sys.executable, "-m", "fgrad", "inspect", f"{file}:g", "float32[2,3]"],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": env_path, "PATH": ""},
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stderr.startswith("fgrad inspect: ")
