@@ -1,0 +1,57 @@
+"""JAX's lax: control flow, slices at run time, and strict names over the primitives.
+
+Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans.
+"""
+
+from fgrad.eager.branches import cond, switch
+from fgrad.eager.loops import fori_loop, map, scan, while_loop
+from fgrad.lax.convolution import (
+    ConvDimensionNumbers,
+    conv,
+    conv_dimension_numbers,
+    conv_general_dilated,
+    conv_with_general_padding,
+    reduce_window,
+)
+from fgrad.lax.operators import *  # noqa: F403  # listed in operators.__all__
+from fgrad.lax.operators import __all__ as _operators
+from fgrad.lax.operators import reshape_ as reshape
+from fgrad.lax.scans import associative_scan
+from fgrad.lax.slicing import (
+    dynamic_index_in_dim,
+    dynamic_slice,
+    dynamic_slice_in_dim,
+    dynamic_update_index_in_dim,
+    dynamic_update_slice,
+    dynamic_update_slice_in_dim,
+    index_in_dim,
+    slice,
+    slice_in_dim,
+)
+
+__all__ = [
+    *_operators,
+    "ConvDimensionNumbers",
+    "associative_scan",
+    "cond",
+    "conv",
+    "conv_dimension_numbers",
+    "conv_general_dilated",
+    "conv_with_general_padding",
+    "dynamic_index_in_dim",
+    "dynamic_slice",
+    "dynamic_slice_in_dim",
+    "dynamic_update_index_in_dim",
+    "dynamic_update_slice",
+    "dynamic_update_slice_in_dim",
+    "fori_loop",
+    "index_in_dim",
+    "map",
+    "reduce_window",
+    "reshape",
+    "scan",
+    "slice",
+    "slice_in_dim",
+    "switch",
+    "while_loop",
+]
