@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from fgrad import numpy as numpy
 from fgrad import tree as tree
+from fgrad.eager.callbacks import pure_callback
 from fgrad.eager.capture import capture
+from fgrad.eager.custom import custom_jvp, custom_vjp
 from fgrad.eager.explain import explain
 from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 from fgrad.eager.jit import jit
+from fgrad.eager.remat import checkpoint, checkpoint_policies, remat
+from fgrad.eager.shapes import ShapeDtypeStruct, eval_shape, make_graph
 from fgrad.eager.vmap import vmap
 from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
 from fgrad.functions import __all__ as _functions
@@ -38,9 +42,15 @@ _LAZY = ("autograd", "cuda", "inspector", "lax", "nn", "optim", "random", "utils
 __all__ = [
     *_functions,
     *_LAZY,
+    "ShapeDtypeStruct",
     "capture",
+    "checkpoint",
+    "checkpoint_policies",
     "compile",
+    "custom_jvp",
+    "custom_vjp",
     "device",
+    "eval_shape",
     "explain",
     "grad",
     "hessian",
@@ -50,7 +60,10 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "make_graph",
     "numpy",
+    "pure_callback",
+    "remat",
     "settings",
     "tree",
     "value_and_grad",
