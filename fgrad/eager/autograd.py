@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,16 @@ import numpy as np
 from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter
-from fgrad.eager.history import freed_values, is_variable, stop
+from fgrad.eager.history import flat, freed_values, is_variable, stop
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.errors import GradError, ShapeError
 from fgrad.ir.apply import caller, constant
-from fgrad.ir.graph import Value, topological
+from fgrad.ir.graph import Value, leaf, topological
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.types import TupleType
 from fgrad.transforms.jvp import zeros
-from fgrad.transforms.vjp import pull, reach
+from fgrad.transforms.vjp import pull, pull_node, reach
 
 Cts = dict[Value, Any]  # value -> cotangent; a tuple of cotangents for a node with several results
 
@@ -58,14 +58,6 @@ def flat_zero(v: Value, roots: tuple[Value, ...], stops: tuple[Value, ...]) -> A
     return zeros(v.type)
 
 
-def flat(grads: Iterable[Any]) -> list[Value]:
-    """The values among cotangents."""
-    out: list[Value] = []
-    for g in grads:
-        out += flat(g) if isinstance(g, tuple) else [] if g is None else [g]
-    return out
-
-
 def detached(g: Any) -> Any:
     """A cotangent cut off from derivatives."""
     if isinstance(g, tuple):
@@ -87,6 +79,8 @@ def variables_of(tape: Tape, roots: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def check_usable(tape: Tape, roots: tuple[Value, ...], reads: Sequence[tuple[Value, Value]]) -> None:
     """PyTorch's errors for a freed graph and for saved values that were written since."""
+    if tape.stale:
+        engine.check_stale(tape, [x for _, x in reads])
     if tape.consumed:
         freed = freed_values(tape)
         if any(x in freed and x.prim is not None for _, x in reads) or any(r in freed and r.prim is not None for r in roots):
@@ -94,7 +88,7 @@ def check_usable(tape: Tape, roots: tuple[Value, ...], reads: Sequence[tuple[Val
     if tape.overwritten:
         for _, x in reads:
             new = tape.overwritten.get(x)
-            if new is not None and x.const is None and not depends_only_on(new, x):
+            if new is not None and x.const is None and saved_by_another(roots, x, new):
                 raise GradError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
                     f"a {x.type}, made at the line below",
@@ -103,9 +97,14 @@ def check_usable(tape: Tape, roots: tuple[Value, ...], reads: Sequence[tuple[Val
                 )
 
 
-def depends_only_on(new: Value, x: Value) -> bool:
-    """True if the in-place operation itself is what reads `x`: its own backward may."""
-    return x in new.operands
+def saved_by_another(roots: tuple[Value, ...], x: Value, new: Value) -> bool:
+    """True if the derivative of some operation other than the in-place one (`new`) reads `x`."""
+    for u in topological(roots):
+        if u is not new and u.needs and (u is x or x in u.operands) and not isinstance(u.type, TupleType):
+            back = flat(pull_node(u, leaf(u.type), [v.needs for v in u.operands]))
+            if x in back or any(x in g.operands for g in topological(back, (*u.operands, u))):
+                return True
+    return False
 
 
 def freed_error() -> GradError:
@@ -124,7 +123,7 @@ def run(tape: Tape, given: Cts, ends: tuple[Value, ...], create: bool) -> Cts:
     if not barriers:
         roots = tuple(given)
         found = joint(tape, roots, tuple(given.values()), ends, create, ())
-        if tape.consumed or tape.overwritten:
+        if tape.consumed or tape.overwritten or tape.stale:
             check_usable(tape, roots, found.reads)
         return {v: g for v, g in zip(ends, found.grads, strict=True) if g is not None}
     return run_pieces(tape, given, ends, create, set(barriers))
@@ -284,6 +283,7 @@ def deliver(tape: Tape, cell: Any, g: Value) -> None:
 def consume(tape: Tape, given: Cts) -> None:
     """Marks the graph behind the roots as freed."""
     tape.consumed = (*tape.consumed, *given)
+    tape.advance()
     if tape.adopted:
         nodes = set(topological(list(given))) | set(given)
         for segment, new in tape.adopted.items():

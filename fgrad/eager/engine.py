@@ -12,7 +12,7 @@ from fgrad.eager.history import Plan, Segment, plan_history
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.errors import GradError, TraceError
 from fgrad.ir.apply import caller
-from fgrad.ir.graph import Graph, Value, free_leaves, topological
+from fgrad.ir.graph import Graph, Value, free_leaves, leaf, topological
 from fgrad.ir.primitive import REGISTRY
 from fgrad.primitives import structure
 from fgrad.transforms.inline import substitute
@@ -32,14 +32,16 @@ class Entry:
         self.plan: Plan | None = plan_history(tape, values)
         wanted = tuple(dict.fromkeys([*values, *(self.plan.computed if self.plan else ())]))
         shown = without_functions(wanted) if tape.functions else wanted
-        outputs = tuple(dict.fromkeys(shown))
-        inputs = leaves_before(outputs, tape)
+        inputs = leaves_before(tuple(dict.fromkeys(shown)), tape)
         self.slots: list[Any] = [v if v in tape.bound else v.params[0] for v in inputs]
         into = {v: slot for slot, v in donated}
         where = {s: i for i, s in enumerate(self.slots) if not isinstance(s, Value)}
-        self.donated = {i: where[into[v]] for i, v in enumerate(outputs) if v in into and into[v] in where}
-        self.graph = Graph(inputs, outputs)
+        if tape.bound:
+            inputs, shown = closed(inputs, shown)
+        outputs = tuple(dict.fromkeys(shown))
         at = {v: i for i, v in enumerate(outputs)}
+        self.donated = {at[x]: where[into[v]] for v, x in zip(wanted, shown, strict=True) if v in into and into[v] in where}
+        self.graph = Graph(inputs, outputs)
         self.places = {v: at[x] for v, x in zip(wanted, shown, strict=True)}
         self.seen = 0
         self.program: Any = None
@@ -63,6 +65,12 @@ class Entry:
             self.program = compile_graph(self.graph, self.donated)
         result: list[Any] = self.program(buffers)
         return result
+
+
+def closed(inputs: tuple[Value, ...], outputs: Sequence[Value]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+    """The graph with a leaf of its own for each bound value it reads."""
+    new = {v: leaf(v.type) for v in inputs if v.prim is not None}
+    return tuple([new.get(v, v) for v in inputs]), tuple(substitute(outputs, new))
 
 
 def without_functions(outputs: Sequence[Value]) -> tuple[Value, ...]:
@@ -117,9 +125,10 @@ def flush(tape: Tape) -> None:
                 except MemoryError:
                     gc.collect()
                     compute(tape, live)
-        tape.closed = True
+        following = tape.next()
+        tape.close()
         if THREAD.tape is tape:
-            THREAD.tape = tape.next()
+            THREAD.tape = following
 
 
 def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
@@ -178,8 +187,9 @@ def force(t: Any) -> Any:
         with tape.lock:
             if t._data is None:
                 wanted = without_functions((t._value,)) if tape.functions else (t._value,)
-                graph = Graph(leaves_before(wanted, tape), wanted)
-                buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in graph.inputs]
+                inputs = leaves_before(wanted, tape)
+                buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in inputs]
+                graph = Graph(*closed(inputs, wanted))
                 (t._data,) = interpret(graph, buffers, {})
     return t._data
 

@@ -110,7 +110,7 @@ def intern(tape: Tape, prim: Primitive, operands: tuple[Any, ...], params: tuple
 
 def miss(tape: Tape, key: Any, prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Value:
     """Records an operation not seen before."""
-    if tape.memo is tape.interned.frozen:
+    if not tape.smooth:
         operands = tuple([freeze(tape, x) for x in operands])
     v = tape.memo[key] = apply(prim, operands, params)
     return v

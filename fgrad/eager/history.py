@@ -29,7 +29,7 @@ class Plan:
     def __init__(self, outputs: Sequence[Value], kept: Sequence[Value]) -> None:
         self.outputs = frozenset(outputs)
         self.kept = tuple(kept)
-        self.computed = tuple([v for v in kept if v.prim is not None])
+        self.computed = tuple([v for v in kept if v.prim is not None and not is_variable(v)])
         self.nodes = tuple(dict.fromkeys([*outputs, *self.computed]))
         self.leaves = tuple(dict.fromkeys([*free_leaves(self.nodes), *(v for v in kept if v.prim is None)]))
 
@@ -65,9 +65,9 @@ def plan_history(tape: Tape, values: Iterable[Value]) -> Plan | None:
     return Plan(outputs, list(read))
 
 
-def reads(grads: Iterable[Value | None], forward: set[Value], read: dict[Value, None]) -> None:
+def reads(grads: Iterable[Any], forward: set[Value], read: dict[Value, None]) -> None:
     """Adds to `read` what a backward graph needs of the forward one; views are made again from what they show."""
-    stack = [g for g in grads if g is not None]
+    stack = flat(grads)
     seen: set[Value] = set()
     while stack:
         v = stack.pop()
@@ -78,6 +78,14 @@ def reads(grads: Iterable[Value | None], forward: set[Value], read: dict[Value, 
             read[v] = None
         else:
             stack.extend(v.operands)
+
+
+def flat(grads: Iterable[Any]) -> list[Value]:
+    """The values among cotangents, which may be absent or nested tuples."""
+    out: list[Value] = []
+    for g in grads:
+        out += flat(g) if isinstance(g, tuple) else [] if g is None else [g]
+    return out
 
 
 def remembered(v: Value) -> bool:

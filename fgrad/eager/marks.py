@@ -26,15 +26,13 @@ def deeper() -> Iterator[int]:
     """One more transform in progress; marks carry the depth, so nested ones never mix. Gradients are recorded inside."""
     THREAD.depth += 1
     grad, THREAD.grad = THREAD.grad, True
-    memo, tape = THREAD.tape.memo, THREAD.tape
-    tape.memo = tape.interned.smooth
+    THREAD.tape.switch(True)
     try:
         yield THREAD.depth
     finally:
         THREAD.depth -= 1
         THREAD.grad = grad
-        THREAD.tape.memo = memo if THREAD.tape is tape else (
-            THREAD.tape.interned.smooth if grad else THREAD.tape.interned.frozen)  # fmt: skip
+        THREAD.tape.switch(grad)
 
 
 class Marked:

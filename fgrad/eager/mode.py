@@ -8,8 +8,7 @@ from fgrad.eager.tape import THREAD
 def set_grad(on: bool) -> bool:
     """Switches recording of derivatives on or off; returns what it was."""
     before, THREAD.grad = THREAD.grad, on
-    tape = THREAD.tape
-    tape.memo = tape.interned.smooth if on else tape.interned.frozen
+    THREAD.tape.switch(on)
     return before
 
 

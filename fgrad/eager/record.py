@@ -10,7 +10,7 @@ import numpy as np
 from fgrad.eager import engine, explain
 from fgrad.eager import tape as tapes
 from fgrad.eager.cell import Cell
-from fgrad.eager.enter import STOP, enter, intern, miss
+from fgrad.eager.enter import enter, freeze, intern, miss
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
@@ -154,12 +154,7 @@ def composite(key: Any, rule: Any, operands: tuple[Value, ...], tape: Tape) -> t
     full = (key, *operands)
     found: tuple[Value, ...] | None = tape.memo.get(full)
     if found is None:
-        if tape.memo is tape.interned.frozen:
-            operands = tuple([freeze_value(tape, v) for v in operands])
+        if not tape.smooth:
+            operands = tuple([freeze(tape, v) for v in operands])
         found = tape.memo[full] = tuple(rule(*operands))
     return found
-
-
-def freeze_value(tape: Tape, v: Value) -> Value:
-    """`v` as no_grad sees it."""
-    return intern(tape, STOP, (v,)) if v.needs else v

@@ -22,33 +22,44 @@ TABLE = 100_000  # interned values a thread keeps (some 375 bytes each)
 class Interned:
     """All a thread has recorded before. Dropping it costs a re-record, never a recompile."""
 
-    __slots__ = ("cut", "frozen", "joints", "leaves", "near", "programs", "smooth")
+    __slots__ = ("cut", "joints", "leaves", "near", "programs", "tables")
 
     def __init__(self) -> None:
-        self.smooth: dict[Any, Any] = {}  # (prim, *operands[, params]) -> Value, derivatives wanted
-        self.frozen: dict[Any, Any] = {}  # the same under no_grad
+        self.tables: list[tuple[dict[Any, Any], dict[Any, Any]]] = []  # by generation: see `table`
         self.leaves: dict[Any, Value] = {}  # (slot, type, needs) -> graph input
         self.joints: dict[Any, Any] = {}  # what a transform made of recorded values
         self.programs: dict[Any, Any] = {}  # (outputs, donated, consumed, bound) -> Entry
         self.near: dict[Any, list[Any]] = {}  # (donated, consumed, bound) -> entries, for supersets of outputs
         self.cut: Where | None = None  # where the last overlong tape was cut
 
+    def table(self, generation: int, smooth: bool) -> dict[Any, Any]:
+        """(prim, *operands[, params]) -> Value, one table under grad, one under no_grad.
+
+        A generation ends when backward() frees a graph: what is recorded after that is another graph, though the
+        operations be the same.
+        """
+        while len(self.tables) <= generation:
+            self.tables.append(({}, {}))
+        return self.tables[generation][0 if smooth else 1]
+
     def size(self) -> int:
         """Values held."""
-        return len(self.smooth) + len(self.frozen)
+        return sum([len(a) + len(b) for a, b in self.tables])
 
 
 class Tape:
     """One stretch of recording, from a flush to the next, or the recording of one function (`tracing`)."""
 
     __slots__ = (
-        "__weakref__", "adopted", "bound", "busy", "captured", "cells", "closed", "consumed", "functions", "generators", "held",
-        "hooked", "inputs", "interned", "lock", "memo", "overwritten", "rebound", "refs", "stale", "tracing", "writes",
+        "__weakref__", "adopted", "bound", "busy", "captured", "cells", "closed", "consumed", "functions", "generation", "generators",
+        "held", "hooked", "inputs", "interned", "lock", "memo", "overwritten", "rebound", "refs", "smooth", "stale",
+        "tracing", "writes",
     )  # fmt: skip
 
     def __init__(self, interned: Interned, *, smooth: bool = True, tracing: str = "") -> None:
         self.interned = interned
-        self.memo = interned.smooth if smooth else interned.frozen
+        self.generation, self.smooth = 0, smooth
+        self.memo = interned.table(0, smooth)
         self.inputs: list[Any] = []  # buffers read, by slot
         self.held = 0  # their bytes
         self.cells: dict[Value, Any] = {}  # variable (leaf or mark) -> its cell
@@ -68,6 +79,23 @@ class Tape:
         self.busy = False  # backward() is running Python: reads compute one tensor, nothing is flushed
         self.captured: dict[Any, Value] = {}  # tracing: outer cell -> leaf
         self.writes: dict[Any, Value] = {}  # tracing: outer cell -> value to be written after success
+
+    def switch(self, smooth: bool) -> None:
+        """Records derivatives from here on, or not."""
+        self.smooth = smooth
+        self.memo = self.interned.table(self.generation, smooth)
+
+    def advance(self) -> None:
+        """Starts another generation."""
+        self.generation += 1
+        self.memo = self.interned.table(self.generation, self.smooth)
+
+    def close(self) -> None:
+        """Ends the stretch: buffers and references go, a dead tape weighs nothing."""
+        self.closed = True
+        self.inputs, self.refs = [], []
+        self.cells, self.rebound, self.bound, self.adopted = {}, {}, {}, {}
+        self.functions, self.hooked, self.stale, self.overwritten, self.generators = {}, {}, {}, {}, {}
 
     def next(self) -> Tape:
         """An empty tape that remembers the same structures."""
@@ -91,7 +119,7 @@ class Tape:
         """The input that stands for a tensor from outside the function being recorded."""
         v = self.captured.get(cell)
         if v is None:
-            v = self.captured[cell] = self.input(cell._value.type, None, cell._value.needs)
+            v = self.captured[cell] = self.input(cell._value.type, None, cell._value.needs and self.smooth)
             self.cells[v] = cell
         return v
 

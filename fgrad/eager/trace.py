@@ -10,9 +10,9 @@ import numpy as np
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import as_cell
-from fgrad.eager.enter import enter, intern
+from fgrad.eager.enter import enter, freeze, intern
 from fgrad.eager.generator import key_data, state_on
-from fgrad.eager.record import freeze_value, wrap
+from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Interned, Tape
 from fgrad.errors import TraceError
 from fgrad.ir.apply import caller, constant
@@ -67,7 +67,7 @@ def record_function(
     THREAD.tape = tape
     grad = THREAD.grad
     try:
-        values = [tape.input(kind, None, needs) for _, kind, needs in leaves]
+        values = [tape.input(kind, None, needs and grad) for _, kind, needs in leaves]
         cells = [wrap(cls, tape, v) for (cls, _, _), v in zip(leaves, values, strict=True)]
         tape.cells.update(zip(values, cells, strict=True))
         args, kwargs = build(cells)
@@ -80,19 +80,19 @@ def record_function(
 def inline_recorded(tape: Tape, recorded: Recorded, operands: Sequence[Value]) -> tuple[Value, ...]:
     """The outputs of `recorded` on `tape`, by one look-up when the operands are known. Advances generators."""
     given = (*operands, *(enter(tape, c) for c in recorded.captured), *random_state(tape, recorded))
-    key = ("inline", recorded, given, tape.memo is tape.interned.frozen)
+    key = ("inline", recorded, given, tape.smooth)
     found: tuple[Value, ...] | None = tape.interned.joints.get(key)
     if found is None:
-        new = dict(zip(recorded.graph.inputs, freeze(tape, given), strict=True))
+        new = dict(zip(recorded.graph.inputs, as_seen(tape, given), strict=True))
         found = tape.interned.joints[key] = tuple(substitute(recorded.graph.outputs, new))
     return found
 
 
-def freeze(tape: Tape, values: Sequence[Value]) -> list[Value]:
+def as_seen(tape: Tape, values: Sequence[Value]) -> list[Value]:
     """Operands as the tape's mode sees them."""
-    if tape.memo is not tape.interned.frozen:
+    if tape.smooth:
         return list(values)
-    return [freeze_value(tape, v) for v in values]
+    return [freeze(tape, v) for v in values]
 
 
 def random_state(tape: Tape, recorded: Recorded) -> list[Value]:

@@ -71,7 +71,8 @@ def write(x: Cell, new: Cell) -> Any:
     extra = x._extra
     if extra is not None and extra.base is not None:
         base = extra.base
-        if base._value.needs and THREAD.grad and is_leaf(base):
+        attached = all(prim.smooth for prim, *_ in extra.path)  # a detached view may be written
+        if attached and base._value.needs and THREAD.grad and is_leaf(base):
             raise GradError(
                 "a view of a leaf Variable that requires grad is being used in an in-place operation.",
                 where=caller(),

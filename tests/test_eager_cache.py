@@ -1,0 +1,284 @@
+"""What is recorded anew and what is not: counts of misses, programs and allocations."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fgrad as fg
+from fgrad import nn, optim
+from fgrad.eager import engine, explain
+
+
+class Loop:
+    """A small training loop whose steps can be counted."""
+
+    def __init__(self, size: int = 8) -> None:
+        fg.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(6, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Dropout(0.5), nn.Linear(size, 3))
+        self.optimizer = optim.Adam(self.model.parameters(), lr=1e-3)
+        self.criterion = nn.CrossEntropyLoss()
+        self.rng = np.random.default_rng(0)
+
+    def batch(self, n: int = 16) -> tuple[Any, Any]:
+        return fg.tensor(self.rng.normal(size=(n, 6)).astype("float32")), fg.tensor(self.rng.integers(0, 3, n))
+
+    def step(self, n: int = 16) -> Any:
+        x, y = self.batch(n)
+        self.optimizer.zero_grad()
+        loss = self.criterion(self.model(x), y)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def evaluate(self, n: int = 16) -> Any:
+        self.model.eval()
+        with fg.no_grad():
+            x, y = self.batch(n)
+            loss = self.criterion(self.model(x), y)
+        self.model.train()
+        return loss
+
+
+def misses(action: Any) -> int:
+    before = explain.count()
+    action()
+    return explain.count() - before
+
+
+def programs(action: Any) -> int:
+    seen: list[Any] = []
+    engine.WATCHERS.append(lambda graph, donated: seen.append(graph))
+    try:
+        action()
+    finally:
+        engine.WATCHERS.pop()
+    return len(seen)
+
+
+def test_a_steady_loop_is_one_program_a_step() -> None:
+    loop = Loop()
+    assert misses(lambda: [loop.step().item() for _ in range(4)]) <= 2
+    assert misses(lambda: [loop.step().item() for _ in range(6)]) == 0
+    assert programs(lambda: [loop.step().item() for _ in range(6)]) == 6
+
+
+def test_a_new_learning_rate_misses_nothing() -> None:
+    loop = Loop()
+    for _ in range(4):
+        loop.step()
+
+    def change() -> None:
+        for i in range(5):
+            loop.optimizer.param_groups[0]["lr"] = 1e-3 / (i + 2)
+            loop.step()
+
+    assert misses(change) == 0
+
+
+def test_an_odd_last_batch_costs_one_miss_once() -> None:
+    loop = Loop()
+    for _ in range(3):
+        loop.step()
+
+    def epoch() -> None:
+        for n in (16, 16, 5):
+            loop.step(n)
+
+    assert misses(epoch) == 1
+    assert misses(lambda: [epoch() for _ in range(3)]) == 0
+
+
+def test_alternating_train_and_eval_costs_one_miss_each() -> None:
+    loop = Loop()
+
+    def both() -> None:
+        loop.step().item()
+        loop.evaluate().item()
+
+    both()
+    both()
+    assert misses(lambda: [both() for _ in range(4)]) == 0
+
+
+def test_a_list_of_kept_losses_misses_nothing_more() -> None:
+    loop, kept = Loop(), []
+    for _ in range(3):
+        kept.append(loop.step())
+    assert misses(lambda: [kept.append(loop.step()) for _ in range(6)]) == 0
+    assert all(np.isfinite(t.item()) for t in kept)
+
+
+def test_a_running_sum_of_losses_misses_nothing_more() -> None:
+    loop = Loop()
+
+    def run(n: int) -> Any:
+        total = 0.0
+        for _ in range(n):
+            total = total + loop.step().detach()
+        return total.item()
+
+    run(4)
+    assert misses(lambda: run(6)) <= 1
+
+
+def test_a_living_traceback_costs_at_most_one_miss() -> None:
+    loop = Loop()
+    for _ in range(3):
+        loop.step()
+    held = []
+
+    def fail() -> None:
+        x, y = loop.batch()
+        hidden = loop.model[0](x)
+        held.append(hidden)
+        raise ValueError("held")
+
+    def broken() -> None:
+        try:
+            fail()
+        except ValueError as e:
+            held.append(e)
+        for _ in range(4):
+            loop.step()
+
+    assert misses(broken) <= 1
+
+
+def test_a_superset_of_the_outputs_is_accepted() -> None:
+    x = fg.ones(3)
+
+    def run(keep: bool) -> float:
+        a = x * 2
+        b = a + 1
+        other = a if keep else None
+        del a
+        value = b.sum().item()
+        del other
+        return value
+
+    run(True)
+    run(True)
+    assert misses(lambda: run(False)) == 0
+
+
+def test_a_second_thread_reuses_compiled_programs() -> None:
+    loop = Loop()
+    for _ in range(4):
+        loop.step().item()
+    found: list[float] = []
+    errors: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            mine = Loop()
+            found.extend(mine.step().item() for _ in range(4))
+        except BaseException as e:  # noqa: BLE001  # shown below
+            errors.append(e)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert not errors
+    assert len(found) == 4
+
+
+def test_random_draws_are_one_structure() -> None:
+    def run() -> float:
+        return (fg.rand(4) + fg.randn(4)).sum().item()
+
+    values = [run() for _ in range(3)]
+    assert misses(lambda: values.append(run())) == 0
+    assert len(set(values)) == 4
+
+
+def test_changing_python_numbers_become_inputs_once() -> None:
+    x = fg.ones(4)
+
+    def run(k: float) -> float:
+        return (x * k + 1.0).sum().item()
+
+    assert [run(1.0 + i) for i in range(3)] == [8.0, 12.0, 16.0]
+    assert misses(lambda: [run(0.5 * i) for i in range(1, 6)]) == 0
+    assert run(-0.0) == 4.0
+
+
+def test_slices_of_data_are_one_structure() -> None:
+    data = fg.tensor(np.arange(40.0).reshape(10, 4))
+
+    def run(i: int) -> float:
+        return (data[i : i + 2] * 3).sum().item()
+
+    run(0)
+    run(2)
+    assert misses(lambda: [run(i) for i in (4, 6, 8)]) == 0
+    assert run(4) == pytest.approx(3 * sum(range(16, 24)))
+
+
+def test_a_long_loop_without_reads_is_cut_and_settles() -> None:
+    def run(n: int) -> float:
+        x = fg.ones(4)
+        for _ in range(n):
+            x = x * 1.0001 + 0.5
+        return x.sum().item()
+
+    expected = 1.0
+    for _ in range(3000):
+        expected = expected * 1.0001 + 0.5
+    assert run(3000) == pytest.approx(4 * expected, rel=1e-3)
+    run(3000)
+    run(3000)
+    assert misses(lambda: run(3000)) == 0
+
+
+def test_explain_says_what_changed_and_where() -> None:
+    x = fg.ones(3)
+    (x * 7.25).sum().item()
+    fg.ones(5).mul(7.25).sum().item()  # the line explain must quote
+    assert "the line explain must quote" in fg.explain()
+
+
+def test_a_line_that_misses_forever_warns_once() -> None:
+    with pytest.warns(RuntimeWarning, match="different programs were recorded") as caught:
+        for n in range(1, 2 * explain.MANY):
+            fg.ones(n, 2).add(fg.ones(n, 1)).sum().item()
+    assert len(caught) == 1
+
+
+def test_compile_gives_the_program_of_the_recorded_step() -> None:
+    from fgrad.ir.hash import canonical_hash
+
+    loop = Loop()
+    compiled = fg.compile(loop.model)
+    loop.model.eval()
+    x, _ = loop.batch()
+
+    def graph(f: Any) -> str:
+        with fg.no_grad(), fg.capture() as c:
+            f(x).sum().item()
+        return canonical_hash(c.graph)
+
+    assert graph(loop.model) == graph(compiled)
+
+
+def test_an_error_while_running_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop()
+    for _ in range(2):
+        loop.step()
+    before = {k: v.clone().numpy() for k, v in loop.model.state_dict().items()}
+    a = fg.ones(3) * 2
+    original = engine.Entry.run
+
+    def fail(self: Any, tape: Any) -> Any:
+        raise FloatingPointError("stopped")
+
+    monkeypatch.setattr(engine.Entry, "run", fail)
+    with pytest.raises(FloatingPointError):
+        a.sum().item()
+    monkeypatch.setattr(engine.Entry, "run", original)
+    assert a.tolist() == [2.0, 2.0, 2.0]
+    for k, v in loop.model.state_dict().items():
+        np.testing.assert_array_equal(before[k], v.numpy())
