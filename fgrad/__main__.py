@@ -6,9 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from fgrad.demo import command as demo
 from fgrad.inspector import command as inspect
 
-COMMANDS = {"inspect": (inspect.configure, "the graph of a function, what each pass changed, the program")}
+COMMANDS = {
+    "demo": (demo.configure, "trains a CNN and an MLP on real handwritten digits, and writes what was compiled"),
+    "inspect": (inspect.configure, "the graph of a function, what each pass changed, the program"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -77,6 +77,10 @@ class RuleError(FgradError, NotImplementedError):
     """A primitive has no rule for this transform."""
 
 
+class StateError(FgradError, RuntimeError):
+    """A state dict does not fit a module or optimiser."""
+
+
 class MissingError(FgradError, ImportError):
     """An optional package is not installed."""
 

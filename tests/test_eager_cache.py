@@ -106,8 +106,7 @@ def test_alternating_train_and_eval_costs_one_miss_each() -> None:
 
 def test_a_list_of_kept_losses_misses_nothing_more() -> None:
     loop, kept = Loop(), []
-    for _ in range(3):
-        kept.append(loop.step())
+    kept.extend(loop.step() for _ in range(3))
     assert misses(lambda: [kept.append(loop.step()) for _ in range(6)]) == 0
     assert all(np.isfinite(t.item()) for t in kept)
 
@@ -132,7 +131,7 @@ def test_a_living_traceback_costs_at_most_one_miss() -> None:
     held = []
 
     def fail() -> None:
-        x, y = loop.batch()
+        x, _ = loop.batch()
         hidden = loop.model[0](x)
         held.append(hidden)
         raise ValueError("held")

@@ -11,6 +11,8 @@ from fgrad import nn, optim
 from fgrad.demo.digits import Split, macro_f1
 from fgrad.utils.data import DataLoader, TensorDataset
 
+EPOCHS = 12
+
 
 class Net(nn.Module):
     """Two convolutions with batch normalisation, dropout, and a linear head: float[n, 1, 8, 8] -> float[n, 10]."""
@@ -61,10 +63,11 @@ def train(splits: tuple[Split, Split, Split], epochs: int, bar: Callable[..., An
             optimizer.zero_grad()
             logits = model(x)
             loss = criterion(logits, y)
+            correct = (logits.argmax(1) == y).sum()
             loss.backward()
             optimizer.step()
             total += loss.item()
-            hits += int((logits.argmax(1) == y).sum().item())
+            hits += int(correct.item())
         scheduler.step()
         accuracy, _ = evaluate(model, validation)
         seconds = time.perf_counter() - start

@@ -12,6 +12,7 @@ import fgrad.numpy as jnp
 from fgrad import jit, nn, optim, random, value_and_grad
 from fgrad.demo.digits import Split, macro_f1
 
+EPOCHS = 40
 NET = nn.serial(nn.linear(64, 128), nn.relu, nn.linear(128, 128), nn.relu, nn.linear(128, 10))
 OPTIMISER = optim.adam(2e-3)
 

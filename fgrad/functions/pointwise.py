@@ -124,7 +124,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 def both_bool(x: Any, y: Any) -> bool:
     """True if an operation on these two gives bools."""
     t = x if isinstance(x, Cell) else y
-    return t._value.type.dtype.kind == "b" and result_numpy(x, y).kind == "b"  # type: ignore[no-any-return]
+    return bool(t._type.dtype.kind == "b" and result_numpy(x, y).kind == "b")
 
 
 def mul(input: Any, other: Any, *, out: Any = None) -> Any:

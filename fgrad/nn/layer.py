@@ -98,7 +98,7 @@ class Keyed:
     """Draws arrays from a key (fgrad.random.key), a new stream for each tensor."""
 
     def __init__(self, key: Any) -> None:
-        self.key = key.key if isinstance(key, Keyed) else key
+        self.key: Any = key.key if isinstance(key, Keyed) else key
         self.count = 0
 
     def child(self, i: int) -> Keyed:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fgrad.errors import FgradError
+from fgrad.errors import StateError
 from fgrad.functions.creation import as_tensor
 from fgrad.functions.inplace import set_grad
 from fgrad.ir.apply import caller
-
-
-class StateError(FgradError, RuntimeError):
-    """A state dict does not fit a module or optimiser."""
 
 
 def own_state(module: Any) -> dict[str, Any]:

@@ -15,13 +15,12 @@ from fgrad.eager.mode import set_grad
 from fgrad.eager.record import composite
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import rebind, variable
-from fgrad.errors import ArgumentError, TraceError
+from fgrad.errors import ArgumentError, StateError, TraceError
 from fgrad.functions.creation import as_tensor, tensor
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
-from fgrad.nn.loading import StateError
 from fgrad.optim.rules import Rule
 from fgrad.primitives.structure import stop_gradient
 

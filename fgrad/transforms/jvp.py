@@ -17,8 +17,9 @@ Tangent = Any  # Value | tuple[Tangent, ...] | None: a tuple for tuple-typed nod
 
 
 class Linear(NamedTuple):
-    """A region node linearised: `primal` is the node; `push`/`pull` build the linear node, and an extension of
-    `primal` (the same results, and residuals) that passes.merge puts in its place.
+    """A region node linearised: `primal` is the node; `push`/`pull` build the linear node.
+
+    They also build an extension of `primal` (the same results, and residuals) that passes.merge puts in its place.
     """
 
     primal: Value

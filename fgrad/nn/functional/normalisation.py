@@ -58,7 +58,7 @@ def affine_pair(weight: Any, bias: Any) -> tuple[Any, ...]:
 
 def batch_statistics(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
     """(y, mean, biased variance) of batch normalisation over all axes but 1."""
-    return compose_many(_train_rule, x, *affine_pair(weight, bias), eps=float(eps))  # type: ignore[return-value]
+    return compose_many(_train_rule, x, *affine_pair(weight, bias), eps=float(eps))
 
 
 def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,

@@ -88,7 +88,7 @@ class Pool:
     """Workers of one pass over the data; batches come out in order."""
 
     def __init__(self, loader: Any, seed: int) -> None:
-        context = mp.get_context(loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn"))
+        context: Any = mp.get_context(loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn"))
         self.loader, self.n = loader, loader.num_workers
         self.results = context.Queue()
         self.tasks = [context.Queue() for _ in range(self.n)]
