@@ -91,7 +91,7 @@ def choose(name: str, pred: Any, branches: list[Function], args: tuple[Any, ...]
     for k, r in enumerate(parts):
         if r.out_spec != parts[0].out_spec:
             raise TreeError(
-                f"{name}: branches return different trees: {parts[0].out_spec} and {r.out_spec} (branch {k})",
+                f"{name}: branches return different trees: {parts[0].out_spec} and {r.out_spec} ({label(name, k)})",
                 where=caller(), fix="return the same structure from each",
             )  # fmt: skip
     if not parts[0].n_out:
@@ -101,11 +101,16 @@ def choose(name: str, pred: Any, branches: list[Function], args: tuple[Any, ...]
     graphs = []
     for k, r in enumerate(parts):
         outputs = [retyped(v, c, t) for v, c, t in zip(r.graph.outputs, r.classes, wanted, strict=True)]
-        check_types(name, f"result of branch {k}, leaf", outputs, wanted)
+        check_types(name, f"result of {label(name, k)}, leaf", outputs, wanted)
         graphs.append(closed((*r.graph.inputs[: len(cells)], *over_captures(r, captured)), outputs))
     found = region("cond", enter_cells([pred, *cells, *captured]), branches=tuple(graphs))
     classes = [next((c for c in row if c is not None), None) for row in zip(*[r.classes for r in parts], strict=True)]
     return tree.unflatten(parts[0].out_spec, wrap_results(found, classes, cells or captured))
+
+
+def label(name: str, k: int) -> str:
+    """What a user calls branch `k`."""
+    return ("false_fun", "true_fun")[k] if name == "cond" else f"branch {k}"
 
 
 def wanted_type(parts: Sequence[Recorded], k: int) -> Type:

@@ -72,9 +72,11 @@ class Custom(ABC):
 
     def positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Arguments by position, keywords and defaults filled in."""
-        if not kwargs:
+        try:
+            signature = inspect.signature(self.fun)
+        except (TypeError, ValueError):  # some built-in functions have none
             return args
-        bound = inspect.signature(self.fun).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound.args
 
