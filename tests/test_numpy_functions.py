@@ -216,3 +216,50 @@ def test_indices_out_of_range():
     assert x.at[i].set(5.0).tolist() == [0.0, 5.0, 2.0, 3.0]
     with pytest.raises(IndexError, match="out of bounds"):
         x[9]
+
+
+N = np.where(B, np.float32(np.nan), X)
+EXTRAS = [
+    ("fmax", (N, Y), {}), ("fmin", (X, N), {}), ("logaddexp2", (X, Y), {}), ("atleast_3d", (X,), {}),
+    ("tril_indices", (3, -1), {}), ("triu_indices", (3, 1, 4), {}), ("diag_indices", (3,), {}),
+    ("ix_", (np.array([0, 2]), np.array([1, 3])), {}), ("unravel_index", (np.array([0, 7, 11]), (3, 4)), {}),
+    ("ravel_multi_index", ((np.array([0, 2]), np.array([1, 3])), (3, 4)), {"mode": "wrap"}),
+    ("polyval", (X[0], Y), {}), ("vander", (X[0], 3), {}), ("vander", (X[0],), {"increasing": True}),
+    ("trapezoid", (X, Y[0]), {}), ("trapezoid", (X,), {"dx": 0.5, "axis": 0}), ("gradient", (X, 0.5), {}),
+    ("gradient", (X,), {"axis": 1}), ("ediff1d", (X,), {}), ("isin", (I, np.array([1, -2])), {}), ("cov", (X,), {}),
+    ("cov", (X,), {"rowvar": False, "bias": True}), ("corrcoef", (X,), {}), ("nanvar", (N,), {"axis": 0}), ("nanstd", (N,), {}),
+    ("nanprod", (N,), {"axis": 1}), ("select", ([X > 0.5, X > 0], [X, Y]), {"default": 7.0}),
+    ("block", ([[X, Y], [Y, X]],), {}), ("histogram", (X,), {"bins": 5}), ("histogram", (X, np.array([-1.0, 0, 2])), {}),
+    ("histogram", (X,), {"bins": 4, "range": (-1, 1), "density": True}),
+    *[(name, (a, b), {"mode": mode}) for name in ("convolve", "correlate") for mode in ("full", "same", "valid")
+      for a, b in ((X[0], Y[1, :3]), (X[0, :2], Y[1]), (X.ravel(), Y[0]))],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", EXTRAS, ids=lambda c: c[0])
+def test_extra_matches(call):
+    name, args, kwargs = call
+    if name == "ravel_multi_index":
+        kwargs = {}
+        want = np.ravel_multi_index(*args)
+        np.testing.assert_array_equal(np.asarray(jnp.ravel_multi_index(*args)), want)
+        return
+    check(name, *args, **kwargs)
+
+
+def test_lines_and_elements_by_vmap():
+    for axis in (0, 1):
+        check("apply_along_axis", lambda v: v - v.max(), axis, X)
+        check("apply_along_axis", lambda v: v.sum(), axis, X)
+
+    def one(x, y):
+        return x * y if x is y else x + y
+
+    np.testing.assert_allclose(np.asarray(jnp.vectorize(one)(X, Y[0])), X + Y[0], rtol=1e-6)
+    both = jnp.vectorize(lambda x, k: (x * k, x), excluded=(1,))(X, 3)
+    np.testing.assert_allclose(np.asarray(both[0]), X * 3, rtol=1e-6)
+    assert jnp.result_type(jnp.ones(1), "float64", 3) == "float64"
+    assert jnp.promote_types("int8", "uint8") == "int16"
+    assert jnp.isscalar(jnp.array(1.0))
+    assert not jnp.isscalar(jnp.ones(1))
+    assert sorted(jnp.partition(jnp.array([3, 1, 2]), 1).tolist()) == [1, 2, 3]

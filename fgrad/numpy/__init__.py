@@ -1,8 +1,8 @@
 """NumPy's functions on arrays that are recorded, differentiated, vectorised and compiled: `import fgrad.numpy as jnp`.
 
-array: the class.  creation, elementwise, choices, reductions, linear, linalg, search, shape: its functions.
+array: the class.  creation, elementwise, choices, reductions, linear, linalg, search, shape, extras: its functions.
 Arrays are immutable (`x.at[i].set(y)`); axes, dtypes and defaults are NumPy's, promotion is JAX's.
-Inside, upwards: shape, elementwise < choices, creation < reductions < linear, search < array, linalg.
+Inside, upwards: shape, elementwise < choices, creation < reductions < linear, search < array, linalg, extras.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from fgrad.ir.dtypes import dtype_of
-from fgrad.numpy import choices, creation, elementwise, linalg, linear, reductions, search
+from fgrad.numpy import choices, creation, elementwise, extras, linalg, linear, reductions, search
 from fgrad.numpy import shape as shapes
 from fgrad.numpy.array import Array, ndarray
 from fgrad.numpy.choices import *  # noqa: F403
 from fgrad.numpy.creation import *  # noqa: F403
 from fgrad.numpy.elementwise import *  # noqa: F403
+from fgrad.numpy.extras import *  # noqa: F403
 from fgrad.numpy.linear import *  # noqa: F403
 from fgrad.numpy.reductions import *  # noqa: F403
 from fgrad.numpy.search import *  # noqa: F403
@@ -44,5 +45,5 @@ __all__ = [
     "Array", "bool_", "complex128", "complex64", "dtype", "e", "euler_gamma", "finfo", "float16", "float32",
     "float64", "floating", "generic", "iinfo", "inexact", "inf", "int16", "int32", "int64", "int8", "integer",
     "issubdtype", "linalg", "nan", "ndarray", "newaxis", "number", "pi", "uint16", "uint32", "uint64", "uint8",
-    *choices.__all__, *creation.__all__, *elementwise.__all__, *linear.__all__, *reductions.__all__, *search.__all__, *shapes.__all__,
+    *choices.__all__, *creation.__all__, *elementwise.__all__, *extras.__all__, *linear.__all__, *reductions.__all__, *search.__all__, *shapes.__all__,
 ]  # fmt: skip
