@@ -41,6 +41,7 @@ class Cell:
     _tape: Any
     _extra: Extra | None
     _result: ClassVar[type[Any]]  # the class that operations on this one give
+    _owned: ClassVar[bool] = False  # a module's: transforms differentiate a copy without history
 
     @property
     def extra(self) -> Extra:

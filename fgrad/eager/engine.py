@@ -141,14 +141,23 @@ def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
     if entry is not None:
         return entry
     near = tape.interned.near.setdefault(rest, [])
-    wanted = set(values)
-    entry = next((e for e in reversed(near[-8:]) if wanted <= e.values), None) if not tape.bound else None
+    entry = superset(near[-8:], values) if near and not tape.bound else None
     if entry is None:
         entry = Entry(tape, values, donated)
         near.append(entry)
         explain.structure(entry.graph, caller(), entry)
     programs[key] = entry
     return entry
+
+
+def superset(entries: Sequence[Entry], values: tuple[Value, ...]) -> Entry | None:
+    """A known entry whose outputs are these values and some that are computed on the way to them anyway."""
+    wanted = set(values)
+    found = [e for e in entries if wanted <= e.values]
+    if not found:
+        return None
+    anyway = {*topological(values), *values}
+    return next((e for e in reversed(found) if e.values <= anyway), None)
 
 
 def compute(tape: Tape, live: Sequence[Any]) -> None:

@@ -209,7 +209,7 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
         for t, v in zip(recorded.written, values[recorded.n_out :], strict=True):
             store(tape, t, v)
-        return s.build_out([wrap(c, tape, v) for (c, _), v in zip(s.outs, values, strict=False)])
+        out = s.build_out([wrap(c, tape, v) for (c, _), v in zip(s.outs, values, strict=False)])
     arrays = [np.ascontiguousarray(buffer_of(t)) if buffer_of(t).ndim else buffer_of(t) for t in everything]
     if s.program is None:
         s.program = compile_graph(recorded.graph, donation(s))

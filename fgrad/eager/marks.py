@@ -9,7 +9,7 @@ from typing import Any
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import as_cell
-from fgrad.eager.enter import enter
+from fgrad.eager.enter import STOP, enter, intern
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.errors import DtypeError, TreeError
@@ -57,6 +57,8 @@ def mark(t: Any, depth: int) -> Any:
     """A cell equal to `t` that a transform at `depth` differentiates with respect to."""
     tape = THREAD.tape
     v = t._value if t._tape is tape else enter(tape, t)
+    if t._owned and v.needs:
+        v = intern(tape, STOP, (v,))
     key = (MARK, v, depth)
     found = tape.memo.get(key)
     if found is None:

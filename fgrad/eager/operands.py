@@ -9,7 +9,7 @@ import numpy as np
 
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.enter import enter
-from fgrad.eager.record import composite, record, record1, wrap
+from fgrad.eager.record import composite, ready, record, record1, wrap
 from fgrad.eager.tape import THREAD
 from fgrad.ir.dtypes import ORDER, Dtype, dtype_of, is_inexact, kind
 from fgrad.ir.primitive import REGISTRY, Primitive
@@ -101,14 +101,14 @@ def enter_operands(xs: tuple[Cell, ...]) -> tuple[Any, ...]:
 def compose(rule: Callable[..., Any], *xs: Any, **static: Any) -> Any:
     """A composite rule on cells, recorded by one look-up: `rule(*values, **static) -> value`."""
     key = (rule, *map(static_key, static.values())) if static else rule
-    tape = THREAD.tape
+    tape = ready()
     (v,) = composite(key, lambda *given: (rule(*given, **static),), enter_operands(xs), tape)
     return wrap(type(xs[0])._result, tape, v)
 
 
 def compose_many(rule: Callable[..., Any], *xs: Any, **static: Any) -> tuple[Any, ...]:
     """As `compose`, for a rule that returns several values."""
-    tape = THREAD.tape
+    tape = ready()
     key = (rule, *map(static_key, static.values()))
     found = composite(key, lambda *given: rule(*given, **static), enter_operands(xs), tape)
     return tuple([wrap(type(xs[0])._result, tape, v) for v in found])
@@ -116,7 +116,7 @@ def compose_many(rule: Callable[..., Any], *xs: Any, **static: Any) -> tuple[Any
 
 def recorded(cls: type[Any], key: Any, rule: Callable[[], Any]) -> Any:
     """A tensor without operands, recorded once for `key`."""
-    tape = THREAD.tape
+    tape = ready()
     v = tape.memo.get(key)
     if v is None:
         v = tape.memo[key] = rule()

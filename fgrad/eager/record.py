@@ -26,28 +26,33 @@ def wrap(cls: type[Any], tape: Tape, v: Value) -> Any:
     """A pending cell of class `cls` for a value on `tape`."""
     t = _new(cls)
     t._tape, t._value, t._data, t._extra = tape, v, None, None
-    refs = tape.refs
-    refs.append(ref(t))
-    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
-        overflow(tape, t)
+    tape.refs.append(ref(t))
     return t
 
 
-def overflow(tape: Tape, newest: Any) -> None:
-    """Past a limit, cut at the line where the last overflow was cut: a loop is always cut in the same phase."""
-    if tape.tracing or tape is not THREAD.tape:
-        return
+def ready() -> Tape:
+    """The thread's tape, cut first if it has grown too long. An operation asks once, before it looks at operands."""
+    tape = THREAD.tape
+    return shorter(tape) if len(tape.refs) > tapes.LIMIT or tape.held > tapes.BYTES else tape
+
+
+def shorter(tape: Tape) -> Tape:
+    """Past a limit, cut at the line where the last overlong tape was cut: a loop is always cut in the same phase."""
+    if tape.tracing or tape.busy:
+        return tape
     here, kept = caller(), tape.interned
     if kept.cut is None or len(tape.refs) > 2 * tapes.LIMIT or tape.held > 2 * tapes.BYTES:
         kept.cut = here
     if here == kept.cut:
         engine.flush(tape)
-    del newest  # held until here: it must be among the living
+    return THREAD.tape
 
 
 def record1(cls: type[Any], prim: Primitive, x: Any) -> Any:
     """A unary operation without parameters."""
     tape = THREAD.tape
+    if len(tape.refs) > tapes.LIMIT or tape.held > tapes.BYTES:
+        tape = shorter(tape)
     vx = x._value if x._tape is tape else enter(tape, x)
     key = (prim, vx)
     v = tape.memo.get(key)
@@ -55,16 +60,15 @@ def record1(cls: type[Any], prim: Primitive, x: Any) -> Any:
         v = miss(tape, key, prim, (vx,), ())
     t = _new(cls)
     t._tape, t._value, t._data, t._extra = tape, v, None, None
-    refs = tape.refs
-    refs.append(ref(t))
-    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
-        overflow(tape, t)
+    tape.refs.append(ref(t))
     return t
 
 
 def record2(cls: type[Any], prim: Primitive, x: Any, y: Any) -> Any:
     """A binary operation on two cells of one dtype."""
     tape = THREAD.tape
+    if len(tape.refs) > tapes.LIMIT or tape.held > tapes.BYTES:
+        tape = shorter(tape)
     vx = x._value if x._tape is tape else enter(tape, x)
     vy = y._value if y._tape is tape else enter(tape, y)
     key = (prim, vx, vy)
@@ -73,16 +77,13 @@ def record2(cls: type[Any], prim: Primitive, x: Any, y: Any) -> Any:
         v = miss(tape, key, prim, (vx, vy), ())
     t = _new(cls)
     t._tape, t._value, t._data, t._extra = tape, v, None, None
-    refs = tape.refs
-    refs.append(ref(t))
-    if len(refs) > tapes.LIMIT or tape.held > tapes.BYTES:
-        overflow(tape, t)
+    tape.refs.append(ref(t))
     return t
 
 
 def record_scalar(cls: type[Any], prim: Primitive, x: Any, y: Any, swap: bool = False) -> Any:
     """A binary operation on a cell and a Python number that fits its dtype (`swap`: the number is on the left)."""
-    tape = THREAD.tape
+    tape = ready()
     vx = x._value if x._tape is tape else enter(tape, x)
     if y:  # not 0: -0.0 == 0.0
         v = tape.memo.get((prim, vx, y.__class__, y, swap))
@@ -99,7 +100,7 @@ def record_scalar(cls: type[Any], prim: Primitive, x: Any, y: Any, swap: bool = 
 
 def record(cls: type[Any], prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = ()) -> Any:
     """The general way in: cells, values and Python numbers (constants), parameters, any number of operands."""
-    tape = THREAD.tape
+    tape = ready()
     values = [(x._value if x._tape is tape else enter(tape, x)) if isinstance(x, Cell) else x for x in operands]
     like = next((v.type for v in values if isinstance(v, Value)), None)
     given = tuple([v if isinstance(v, Value) else constant(v, like) for v in values])
@@ -108,7 +109,7 @@ def record(cls: type[Any], prim: Primitive, operands: tuple[Any, ...], params: t
 
 def record_items(cls: type[Any], prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...]) -> tuple[Any, ...]:
     """An operation with several results."""
-    tape = THREAD.tape
+    tape = ready()
     values = tuple([x._value if x._tape is tape else enter(tape, x) for x in operands])
     v = intern(tape, prim, values, params)
     return tuple([wrap(cls, tape, item) for item in items(tape, v)])

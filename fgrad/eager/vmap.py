@@ -22,17 +22,20 @@ from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import substitute
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None) -> Callable[..., Any]:
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None,
+         in_dims: Any = 0, out_dims: Any = 0) -> Callable[..., Any]:  # fmt: skip
     """`f` over an axis of its arguments at once.
 
     in_axes: an int or None for each argument, or trees of them (prefixes of the argument's tree); None: the same value
     for every example.  out_axes: where the axis goes in each result.  axis_size: needed only if every in_axes is None.
-    Keyword arguments are mapped over axis 0.  Raises ValueError if sizes differ or no axis is mapped.
+    in_dims, out_dims: PyTorch's names of the two.  Keyword arguments are mapped over axis 0.  Raises ValueError if sizes differ or no axis is mapped.
 
     >>> import fgrad, fgrad.numpy as jnp
     >>> fgrad.vmap(jnp.dot, in_axes=(0, None))(jnp.ones((3, 2)), jnp.ones(2))
     Array([2., 2., 2.], dtype=float32)
     """
+    in_axes = in_axes if in_dims == 0 else in_dims
+    out_axes = out_axes if out_dims == 0 else out_dims
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:

@@ -217,6 +217,7 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    _owned = True
 
     def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:  # noqa: D102
         source = Tensor() if data is None else data

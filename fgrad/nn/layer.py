@@ -148,6 +148,7 @@ class LayerModule(Module):
             if name not in self.plain:
                 object.__setattr__(self, name, value)
         object.__setattr__(self, "layer", type(self).make(*args, **kwargs))
+        object.__setattr__(self, "_arguments", (args, kwargs))
         draw = Global(dtype)
         for name, p in self.layer.params.items():
             self.register_parameter(name, Parameter(p.start(draw, p.shape)))
@@ -157,6 +158,14 @@ class LayerModule(Module):
             self.register_buffer(name, settled(p.start(draw, p.shape)))
         if device is not None:
             self.to(device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "layer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        args, kwargs = state["_arguments"]
+        self.__dict__["layer"] = type(self).make(*args, **kwargs)
 
     def forward(self, *xs: Any) -> Any:
         """The layer on this module's own parameters; new state is kept."""
