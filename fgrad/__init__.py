@@ -13,6 +13,7 @@ from fgrad import tree as tree
 from fgrad.eager.callbacks import pure_callback
 from fgrad.eager.capture import capture
 from fgrad.eager.custom import custom_jvp, custom_vjp
+from fgrad.eager.effects import debug_callback, debug_print
 from fgrad.eager.explain import explain
 from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 from fgrad.eager.jit import jit
@@ -49,6 +50,8 @@ __all__ = [
     "compile",
     "custom_jvp",
     "custom_vjp",
+    "debug_callback",
+    "debug_print",
     "device",
     "eval_shape",
     "explain",

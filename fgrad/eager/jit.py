@@ -14,6 +14,7 @@ from fgrad.backends import compile_graph
 from fgrad.eager import explain
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES, as_cell, host_array
+from fgrad.eager.effects import settle
 from fgrad.eager.enter import enter
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
@@ -210,6 +211,8 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         for t, v in zip(recorded.written, values[recorded.n_out :], strict=True):
             store(tape, t, v)
         out = s.build_out([wrap(c, tape, v) for (c, _), v in zip(s.outs, values, strict=False)])
+        settle(recorded.written)
+        return out
     arrays = [np.ascontiguousarray(buffer_of(t)) if buffer_of(t).ndim else buffer_of(t) for t in everything]
     if s.program is None:
         s.program = compile_graph(recorded.graph, donation(s))
@@ -218,6 +221,7 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         cells[i]._data, cells[i]._tape = None, DONATED
     for t, a in zip(recorded.written, found[recorded.n_out :], strict=True):
         commit(t, a)
+    settle(recorded.written)
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=False)])
 
 
