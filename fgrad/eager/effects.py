@@ -63,7 +63,7 @@ def debug_callback(callback: Callable[..., None], *args: Any, ordered: bool = Tr
     cell = _THREAD.cell
     found = region("pure_callback", enter_cells([cell, *cells]), function=counted(callback, spec), results=(COUNTER,),
                    vmap="sequential")  # fmt: skip
-    store(tape, cell, found[0])
+    store(tape, (cell, found[0]))
 
 
 @lru_cache(maxsize=1024)

@@ -208,9 +208,8 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
     pending = any(t._data is None and (t._extra is None or t._extra.base is None) for t in everything)
     if tape.tracing or wants_grad(s, cells) or (pending and not s.donated):
         values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
-        for t, v in zip(recorded.written, values[recorded.n_out :], strict=True):
-            store(tape, t, v)
         out = s.build_out([wrap(c, tape, v) for (c, _), v in zip(s.outs, values, strict=False)])
+        store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))
         settle(recorded.written)
         return out
     arrays = [np.ascontiguousarray(buffer_of(t)) if buffer_of(t).ndim else buffer_of(t) for t in everything]
@@ -219,8 +218,8 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
     found = s.program([*arrays, *random_buffers(recorded)])
     for i in s.donated:
         cells[i]._data, cells[i]._tape = None, DONATED
-    for t, a in zip(recorded.written, found[recorded.n_out :], strict=True):
-        commit(t, a)
+    if recorded.written:
+        commit(recorded.written, found[recorded.n_out :])
     settle(recorded.written)
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=False)])
 
@@ -246,10 +245,11 @@ def _donated_tape() -> Tape:
 DONATED = _donated_tape()
 
 
-def commit(t: Any, a: Any) -> None:
-    """A captured tensor takes the value a finished program wrote for it."""
+def commit(written: Sequence[Any], arrays: Sequence[Any]) -> None:
+    """Captured tensors take the values a finished program wrote for them."""
     tape = THREAD.tape
-    store(tape, t, enter(tape, concrete(type(t)._result, a, t._type)))
+    values = [enter(tape, concrete(type(t)._result, a, t._type)) for t, a in zip(written, arrays, strict=True)]
+    store(tape, *zip(written, values, strict=True))
 
 
 def jit(

@@ -79,9 +79,9 @@ def write(x: Cell, new: Cell) -> Any:
                 fix="wrap the update in no_grad(), or work on base.clone()",
             )
         old = base._value if base._tape is tape else enter(tape, base)
-        store(tape, base, put(tape, old, extra.path, v))
+        store(tape, (base, put(tape, old, extra.path, v)))
     else:
-        store(tape, x, v)
+        store(tape, (x, v))
     return x
 
 
@@ -109,23 +109,31 @@ def put(tape: Tape, old: Value, path: tuple[Any, ...], new: Value) -> Value:
     )
 
 
-def store(tape: Tape, x: Cell, v: Value) -> None:
-    """Binds the base cell `x` to `v`; a held buffer sees the write at once."""
+def store(tape: Tape, *writes: tuple[Cell, Value]) -> None:
+    """Binds base cells to values; buffers that somebody holds see the writes at once, after all of them."""
+    homes = [(x, bind(tape, x, v)) for x, v in writes]
+    held = [(x, home) for x, home in homes if home is not None]
+    if held and not tape.tracing:
+        engine.flush(tape)
+        for x, home in held:
+            if x._data is not home:
+                home[...] = x._data
+                x._data = home
+
+
+def bind(tape: Tape, x: Cell, v: Value) -> Any:
+    """Binds the base cell `x` to `v`; returns the buffer that somebody may hold, if there is one."""
     if tape.tracing and x._tape is not tape:
         enter(tape, x)
         tape.writes[x] = v
-        return
+        return None
     old = x._value if x._tape is tape else enter(tape, x)
     if old.needs and is_leaf(x):
         v = variable(tape, x, intern(tape, REGISTRY["stop_gradient"], (v,)) if v.needs else v)
     home = x._data if x._extra is not None and x._extra.exposed else None
     tape.overwritten[old] = v
     rebind(tape, x, v)
-    if home is not None and not tape.tracing:
-        engine.flush(tape)
-        if x._data is not home:
-            home[...] = x._data
-            x._data = home
+    return home
 
 
 def variable(tape: Tape, x: Cell, v: Value) -> Value:

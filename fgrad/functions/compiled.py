@@ -83,10 +83,9 @@ def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
     """The recorded graph on the current tape; captured tensors it writes are written."""
     tape = THREAD.tape
     values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
-    for t, v in zip(recorded.written, values[recorded.n_out :], strict=True):
-        store(tape, t, v)
     default = type(cells[0])._result if cells else None
     out = [wrap(c or default, tape, v) for c, v in zip(recorded.classes, values, strict=False)]  # type: ignore[arg-type]
+    store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))
     return tree.unflatten(recorded.out_spec, out)
 
 
