@@ -49,6 +49,7 @@ class Net(nn.Module):
         self.fc2 = nn.Linear(64, 10)
 
     def forward(self, x):
+        """Logits."""
         x = self.pool(nn.functional.relu(self.norm(self.conv(x))))
         x = torch.flatten(x, 1)
         x = nn.functional.relu(self.fc1(x))

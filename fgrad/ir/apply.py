@@ -99,8 +99,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
 
 def _broadcast(prim: Primitive, values: tuple[Value, ...]) -> tuple[Value, ...]:
     """Operands of an elementwise op, repeated to one shape; 0-d constants stay."""
-    first = values[0].shape
-    if all([v.shape == first for v in values]):
+    if len({v.type.shape for v in values if v.const is None or v.type.shape}) < 2:  # type: ignore[union-attr]  # tensors
         return values
     shape = broadcast_shapes(*[v.shape for v in values])
     if shape is None:
