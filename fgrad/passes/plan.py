@@ -146,7 +146,7 @@ class _Planner:
                 continue
             free = node.prim is not None and slot not in self.homes and bool(results(node, self.target))
             if i in self.donated:
-                free = free and v not in self.layout and self.direct(slot, place[node], self.donated[i], commit)
+                free = free and not self.is_view(v) and self.direct(slot, place[node], self.donated[i], commit)
                 home = Home("input", self.donated[i])
             else:
                 free = free and self.whole(v)
@@ -170,6 +170,10 @@ class _Planner:
             return False
         end = self.last.get((x, 0), -1)
         return end < n or (end == n and self.overwrites(x, slot))
+
+    def is_view(self, x: Value) -> bool:
+        """True if `x` is another form of a slot; results of a node are slots themselves."""
+        return self.roots[x][0] is not x and not (x.prim is not None and x.prim.name == "item")
 
     def overwrites(self, x: Value, slot: Slot) -> bool:
         """True if the node of `slot` may write it over its operand `x`, which it reads in no other form."""
@@ -213,7 +217,7 @@ class _Planner:
             return
         for x in self.target.in_place(slot[0], slot[1]):
             old = self.roots[x]
-            fits = old in self.stretch and x.type.nbytes == nbytes and x not in self.layout
+            fits = old in self.stretch and x.type.nbytes == nbytes and not self.is_view(x)
             if fits and self.last.get(old) == n and self.overwrites(x, slot):
                 self.stretch[slot] = self.stretch.pop(old)
                 break

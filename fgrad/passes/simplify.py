@@ -40,6 +40,17 @@ def whole(x: Value) -> bool:
     return kind(x.dtype) in "ui"
 
 
+def is_scale(c: Value) -> bool:
+    """True for a repeated float constant."""
+    x = splat(c)
+    return x is not None and x.dtype.name in ("float32", "float64")
+
+
+def opposite(c: Value) -> Value:
+    """A repeated float constant with the other sign, as a number."""
+    return number(-float(splat(c)), c)
+
+
 def keeps(x: Value, p: Any) -> bool:
     """True if converting `x` to dtype `p` loses nothing."""
     return x.dtype != dtype_of(p) and bool(np.can_cast(x.dtype, dtype_of(p), "safe")) and "bfloat16" not in (
@@ -111,8 +122,10 @@ RULES: tuple[Rewrite, ...] = (
     rewrite("minimum same", lambda x: minimum(x, x), lambda x: x),
     rewrite("select same", lambda c, x: select(c, x, x), lambda c, x: x),
     rewrite("select not", lambda c, x, y: select(bitwise_not(c), x, y), lambda c, x, y: select(c, y, x)),
-    rewrite("select true", lambda x, y: select(True, x, y), lambda x, y: x),
-    rewrite("select false", lambda x, y: select(False, x, y), lambda x, y: y),
+    rewrite("select true", lambda c, x, y: select(c, x, y), lambda c, x, y: x, lambda c, x, y: splat(c) is not None and bool(splat(c))),
+    rewrite("select false", lambda c, x, y: select(c, x, y), lambda c, x, y: y, lambda c, x, y: splat(c) is not None and not splat(c)),
+    rewrite("neg scaled", lambda x, c: neg(mul(x, c)), lambda x, c: mul(x, opposite(c)), lambda x, c: is_scale(c)),
+    rewrite("scaled neg", lambda x, c: mul(neg(x), c), lambda x, c: mul(x, opposite(c)), lambda x, c: is_scale(c)),
     rewrite("not not", lambda x: bitwise_not(bitwise_not(x)), lambda x: x),
     rewrite("not eq", lambda x, y: bitwise_not(eq(x, y)), lambda x, y: ne(x, y)),
     rewrite("not ne", lambda x, y: bitwise_not(ne(x, y)), lambda x, y: eq(x, y)),
@@ -129,7 +142,6 @@ RULES: tuple[Rewrite, ...] = (
     rewrite("pad nothing", lambda x, v, a, b, i: pad(x, v, low=a, high=b, interior=i), lambda x, v, a, b, i: x, lambda x, v, a, b, i: not any((*a, *b, *i))),
     rewrite("convert nothing", lambda x, p: convert(x, dtype=p), lambda x, p: x),
     rewrite("convert convert", lambda x, p, q: convert(convert(x, dtype=p), dtype=q), lambda x, p, q: convert(x, dtype=q), lambda x, p, q: keeps(x, p) and kind(x.dtype) != "c"),
-    rewrite("sum of nothing", lambda x: reduce_sum(x, axes=()), lambda x: x),
     rewrite("max of nothing", lambda x: reduce_max(x, axes=()), lambda x: x),
     rewrite("min of nothing", lambda x: reduce_min(x, axes=()), lambda x: x),
     rewrite("dot left turned", lambda x, y, p, c, b: dot_general(transpose(x, axes=p), y, contract=c, batch=b), dot_turned_a),
@@ -146,6 +158,7 @@ FINAL: tuple[Rewrite, ...] = (  # once nothing more will be differentiated
 FAST: tuple[Rewrite, ...] = (  # these change values: the sign of a zero, a rounding, an overflow; no pipeline has them
     *FINAL,
     rewrite("add any zero", lambda x: add(x, 0), lambda x: x),
+    rewrite("sum of nothing", lambda x: reduce_sum(x, axes=()), lambda x: x),
     rewrite("neg sub", lambda x, y: neg(sub(x, y)), lambda x, y: sub(y, x)),
     rewrite("log exp", lambda x: log(exp(x)), lambda x: x),
     rewrite("exp log", lambda x: exp(log(x)), lambda x: x),
