@@ -175,22 +175,25 @@ def describe(static: Any, kinds: Iterable[TensorType]) -> str:
 def call(s: Specialisation, leaves: Sequence[Any]) -> Any:
     """Runs the program if every leaf is computed and wants no gradient; otherwise inlines the graph."""
     tape = THREAD.tape
-    if tape.tracing or not s.simple or s.donated:
+    if tape.tracing or not s.simple:
         return call_general(s, leaves)
     arrays = []
     grad = THREAD.grad
     for t, c in zip(leaves, s.classes, strict=True):
         if c is None:
-            arrays.append(t if t.__class__ is np.ndarray and t.flags.c_contiguous else host_array(t))
+            plain = t.__class__ is np.ndarray and t.flags.c_contiguous and not s.donated
+            arrays.append(t if plain else host_array(t))
             continue
         data = t._data
-        if data is None or (grad and t._value.needs):
+        if data is None or (grad and t._value.needs) or (s.donated and t._extra is not None):
             return call_general(s, leaves)
         arrays.append(data)
     program = s.program
     if program is None:
-        program = s.program = compile_graph(s.recorded.graph)
+        program = s.program = compile_graph(s.recorded.graph, donation(s))
     found = program(arrays)
+    if s.donated:
+        give_away([leaves[i] for i in s.donated])
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=True)])
 
 
@@ -212,16 +215,29 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))
         settle(recorded.written)
         return out
-    arrays = [np.ascontiguousarray(buffer_of(t)) if buffer_of(t).ndim else buffer_of(t) for t in everything]
+    arrays = [settled(t, i in s.donated) for i, t in enumerate(everything)]
     if s.program is None:
         s.program = compile_graph(recorded.graph, donation(s))
     found = s.program([*arrays, *random_buffers(recorded)])
-    for i in s.donated:
-        cells[i]._data, cells[i]._tape = None, DONATED
+    give_away([leaves[i] for i in s.donated])
     if recorded.written:
         commit(recorded.written, found[recorded.n_out :])
     settle(recorded.written)
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=False)])
+
+
+def settled(t: Any, donated: bool) -> Any:
+    """The contiguous buffer of a cell; a copy if results may overwrite it while somebody else may hold it."""
+    data = buffer_of(t)
+    held = donated and t._extra is not None and (t._extra.exposed or t._extra.base is not None)
+    return np.array(data, order="C") if held or not data.flags.c_contiguous else data
+
+
+def give_away(leaves: Sequence[Any]) -> None:
+    """Marks donated tensors: reading one is an error from now on."""
+    for t in leaves:
+        if isinstance(t, Cell):
+            t._data, t._tape, t._extra = None, DONATED, None
 
 
 def donation(s: Specialisation) -> dict[int, int]:

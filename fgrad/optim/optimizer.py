@@ -37,6 +37,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
+        self._buffers: dict[Any, list[Any]] = {}
         groups = list(params) if not isinstance(params, Tensor) else None
         if groups is None:
             raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, but got Tensor")
@@ -134,9 +135,8 @@ class Optimizer:
             owned = [p, *[state[n] for n in names]]
             cells += owned
             values += [t._value if t._tape is tape else enter(tape, t) for t in (p, p._extra.grad, *owned[1:])]
-        d = ps[0]._type.dtype
-        kind = TensorType((), d)
-        numbers = [tape.input(kind, np.asarray(x, d)) for x in self.scalars(group, step)]
+        kind = TensorType((), ps[0]._type.dtype)  # on the host, whatever device the parameters are on
+        numbers = [tape.input(kind, a) for a in self._scalar_buffers(group, kind, step)]
         flags = self.flags(group)
         key = (type(self).rule.update, tuple(flags.items()), len(ps))
         width = 2 + len(names)
@@ -147,6 +147,15 @@ class Optimizer:
         new = composite(key, rule, (*values, *numbers), tape)
         for t, v in zip(cells, new, strict=True):
             rebind(tape, t, variable(tape, t, v) if t._value.needs else v)
+
+    def _scalar_buffers(self, group: dict[str, Any], kind: TensorType, step: int) -> list[Any]:
+        """This step's numbers as 0-d buffers. They are used again, since the flush that follows reads them."""
+        held = self._buffers.setdefault((id(group), kind), [])
+        if not held or THREAD.tape.busy:
+            held[:] = [np.empty((), kind.dtype) for _ in self.rule.scalars]
+        for a, x in zip(held, self.scalars(group, step), strict=True):
+            a[()] = x
+        return held
 
     # persistence --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
