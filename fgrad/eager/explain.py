@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections import deque
@@ -36,6 +37,8 @@ class _Log:
 
 
 _LOG = _Log()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LOG.__init__)  # type: ignore[misc]  # another process, another log
 
 
 def miss(kind: str, change: str, where: Where | None, entry: Any = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,16 @@ KEPT = 512  # programs in the table
 COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
 LOCK = Lock()
 PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
+
+
+def forked() -> None:
+    """A child process has neither its parent's compiler thread nor whoever held the lock."""
+    global COMPILER, LOCK
+    COMPILER, LOCK = ThreadPoolExecutor(1, "fgrad-compile"), Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forked)
 PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
 
 
