@@ -57,7 +57,9 @@ def stop_gradient(x: Any) -> Any:
 
 @primitive(
     type=lambda *types, n, label, where: TupleType(types[:n]),
-    lower=lambda xp, out, *xs, n, label: xs[:n],
+    lower=lambda xp, out, *xs, n, label: tuple(
+        [x.copy() if out is None else store(xp, out[i], x) for i, x in enumerate(xs[:n])]
+    ),
     batch=lambda n_batch, batched, *xs, n, label: opaque(*spread(n_batch, batched, *xs), n=n, label=label),
 )
 def opaque(*xs: Any, n: int, label: Any) -> Any:
