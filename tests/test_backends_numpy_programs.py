@@ -14,7 +14,7 @@ from primitive_cases import CASES, TOLERANCE, Case
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.backends.numpy import Program, compile, interpret
 from fgrad.backends.numpy.program import ALONE
-from fgrad.errors import RangeError
+from fgrad.errors import ArgumentError, RangeError
 from fgrad.ir.apply import constant
 from fgrad.ir.graph import Graph
 from fgrad.ir.operators import FUNCTIONS as F
@@ -299,3 +299,14 @@ def test_zero_sized_and_scalar_graphs_run() -> None:
     graph = trace(lambda x, y: (F["exp"](x), F["mul"](y, y), F["reduce_sum"](x, axes=(0,))), *types((0, 3), ()))
     for way in WAYS:
         same(compile(graph, {}, way)(draw(graph)), interpret(graph, draw(graph)))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_inputs_that_lie_apart_are_read_right(way: str) -> None:
+    graph = trace(affine, *types((5, 7), (5, 7)))
+    wide = np.random.default_rng(0).normal(size=(10, 14)).astype("float32")
+    buffers = [wide[::2, ::2], wide.T[:5, :7]]
+    same(compile(graph, {}, way)(buffers), interpret(graph, buffers))
+    if way == "native":
+        with pytest.raises(ArgumentError, match="not contiguous"):
+            compile(graph, {0: 0}, way)(buffers)

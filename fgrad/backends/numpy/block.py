@@ -27,6 +27,7 @@ class Text:
         self.buffers: dict[str, tuple[int, tuple[int, ...], Any]] = {}
         self.places: dict[tuple[int, tuple[int, ...], Any], str] = {}
         self.views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {}
+        self.addressed: set[str] = set()  # arrays that kernels reach by address: they must be contiguous
         self.count = 0
 
     def bind(self, name: str, x: Any) -> str:

@@ -239,6 +239,7 @@ class Native:
         self.functions.append(f"define void @{name}({params}) #0 {{\nentry:\n{body}\n}}\n")
         self.arity[name] = n + 1
         self.declares.update(self.asm.declares)
+        block.text.addressed.update(self.args)
         if FIELD is not None:
             texts = [f"id({a}) + {FIELD}" for a in self.args]
         else:

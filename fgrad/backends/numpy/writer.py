@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 
 from fgrad.backends.numpy.block import Block, Text
 from fgrad.backends.numpy.program import ALONE, COUNTED, Code
+from fgrad.errors import ArgumentError
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.plan import Plan
+
+
+def contiguous(x: Any, donated: bool) -> Any:
+    """A contiguous copy of an input; a donated one has to be contiguous, because the result must land in it."""
+    if donated:
+        raise ArgumentError("a donated buffer is not contiguous", fix="donate the array that owns the memory")
+    return np.ascontiguousarray(x)
+
 
 Step = Callable[[Block, Value], None]
 
@@ -61,6 +73,11 @@ class Writer:
     def head(self) -> list[str]:
         """Inputs, and output buffers that nobody else holds."""
         lines = [f"{', '.join(f'x{i}' for i in range(len(self.graph.inputs)))}, = I"] if self.graph.inputs else []
+        lines += [
+            f"if not x{i}.flags.c_contiguous: x{i} = contiguous(x{i}, {i in self.donated.values()})"
+            for i in range(len(self.graph.inputs))
+            if f"x{i}" in self.text.addressed
+        ]
         for k, i in enumerate(sorted(self.pooled)):
             t = self.graph.outputs[i].type
             assert isinstance(t, TensorType)
@@ -78,6 +95,7 @@ class Writer:
         if self.finish is not None:
             self.finish(self.block)
         named = self.results()
+        self.text.bind("contiguous", contiguous)
         body = [*self.head(), *self.text.lines, f"return [{', '.join(named)}]"]
         source = "def program(I):\n" + "".join(f"    {line}\n" for line in body)
         pooled = [self.graph.outputs[i].type for i in sorted(self.pooled)]
