@@ -322,3 +322,22 @@ def test_errors_name_the_line() -> None:
         nn.BatchNorm1d(3)(fg.ones(1, 3))
     with pytest.raises(RuntimeError, match="groups"):
         F.conv2d(fg.ones(1, 3, 4, 4), fg.ones(2, 2, 3, 3))
+
+
+def test_what_a_layer_was_made_with_can_be_changed() -> None:
+    x = fg.randn(8, 5)
+    drop, norm = nn.Dropout(0.5), nn.BatchNorm1d(5)
+    drop.p = 0.0
+    assert drop(x).tolist() == x.tolist()
+    for m in (copy.deepcopy(drop), pickle.loads(pickle.dumps(drop))):
+        assert m(x).tolist() == x.tolist()
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        drop.p = 2.0
+    assert drop.p == 0.0
+    norm.momentum = 1.0
+    norm(x)
+    np.testing.assert_allclose(norm.running_mean.numpy(), x.numpy().mean(0), rtol=1e-5, atol=1e-6)
+    linear = nn.Linear(5, 3)
+    linear.out_features = 4  # describes only, as in PyTorch
+    assert linear(x).shape == (8, 3)
+    assert copy.deepcopy(linear)(x).shape == (8, 3)

@@ -147,8 +147,8 @@ class LayerModule(Module):
         for name, value in given.arguments.items():
             if name not in self.plain:
                 object.__setattr__(self, name, value)
-        object.__setattr__(self, "layer", type(self).make(*args, **kwargs))
-        object.__setattr__(self, "_arguments", (args, kwargs))
+        object.__setattr__(self, "layer", type(self).make(**given.arguments))
+        object.__setattr__(self, "_arguments", dict(given.arguments))
         draw = Global(dtype)
         for name, p in self.layer.params.items():
             self.register_parameter(name, Parameter(p.start(draw, p.shape)))
@@ -164,8 +164,16 @@ class LayerModule(Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        args, kwargs = state["_arguments"]
-        self.__dict__["layer"] = type(self).make(*args, **kwargs)
+        self.__dict__["layer"] = type(self).make(**state["_arguments"])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = self.__dict__
+        if name in own.get("_arguments", ()) and name not in self.plain:  # `dropout.p = 0`: the layer follows
+            arguments = {**own["_arguments"], name: value}
+            layer = type(self).make(**arguments)
+            if shapes(layer) == shapes(own["layer"]):  # sizes only describe a module once its parameters are made
+                own.update(layer=layer, _arguments=arguments)
+        super().__setattr__(name, value)
 
     def forward(self, *xs: Any) -> Any:
         """The layer on this module's own parameters; new state is kept."""
@@ -190,6 +198,11 @@ class LayerModule(Module):
         shown = [k for k in inspect.signature(type(self).make).parameters if k in self.__dict__ and k not in skip]
         bias = [f"bias={self._parameters.get('bias') is not None}"] if "bias" in self._parameters else []
         return ", ".join([f"{k}={getattr(self, k)!r}" for k in shown] + bias)
+
+
+def shapes(layer: Layer) -> list[tuple[str, tuple[int, ...]]]:
+    """What a layer's parameters and state look like."""
+    return [(name, p.shape) for name, p in (*layer.params.items(), *layer.state.items())]
 
 
 def settled(x: Any) -> Any:
