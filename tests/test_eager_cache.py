@@ -281,3 +281,22 @@ def test_an_error_while_running_leaves_everything_as_it_was(monkeypatch: pytest.
     assert a.tolist() == [2.0, 2.0, 2.0]
     for k, v in loop.model.state_dict().items():
         np.testing.assert_array_equal(before[k], v.numpy())
+
+
+def test_compile_falls_back_where_backward_stands_inside() -> None:
+    loop = Loop()
+    x, y = loop.batch()
+
+    @fg.compile
+    def whole(a: Any, b: Any) -> Any:
+        loss = loop.criterion(loop.model(a), b)
+        loss.backward()
+        return loss
+
+    first = whole(x, y).item()
+    assert loop.model[0].weight.grad is not None
+    assert np.isfinite(loop.model[0].weight.grad.sum().item())
+    assert np.isfinite(first)
+    assert "fallback" in fg.explain()
+    with pytest.raises(TypeError, match="from outside"):
+        fg.compile(whole._original, fullgraph=True)(x, y)

@@ -13,7 +13,7 @@ from fgrad.eager.enter import enter
 from fgrad.eager.history import flat, freed_values, is_variable, stop
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
-from fgrad.errors import GradError, ShapeError
+from fgrad.errors import GradError, ShapeError, TraceError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value, leaf, topological
 from fgrad.ir.operators import FUNCTIONS
@@ -220,7 +220,7 @@ def root_of(tape: Tape, t: Any, gradient: Any) -> tuple[Value, Value]:
                 where=caller(),
                 fix="reduce it to a scalar, or pass gradient=",
             )
-        one = constant(np.ones((), kind.dtype))
+        one = constant(np.ones((), kind.dtype), device=kind.device)
         return v, one if not kind.shape else FUNCTIONS["broadcast_to"](one, shape=kind.shape)
     ct = gradient._value if gradient._tape is tape else enter(tape, gradient)
     if ct.shape != kind.shape:
@@ -258,6 +258,11 @@ def backward(roots: Sequence[Any], gradients: Sequence[Any], retain: bool, creat
 
 def deliver(tape: Tape, cell: Any, g: Value) -> None:
     """`cell.grad += g`, after the cell's hooks."""
+    if cell in tape.captured:
+        raise TraceError(
+            f"backward() inside {tape.tracing} would set .grad of a tensor from outside, a {cell._type}", where=caller(),
+            fix="use grad or value_and_grad inside, or call backward() on the function's result",
+        )  # fmt: skip
     extra = cell.extra
     if extra.history is engine.FREED:
         raise freed_error()

@@ -98,7 +98,7 @@ def retyped(v: Value, cls: Any, wanted: Type) -> Value:
         return v
     if rank(v.dtype) > rank(wanted.dtype):
         return v
-    return constant(np.asarray(v.const).astype(wanted.dtype))
+    return constant(np.asarray(v.const).astype(wanted.dtype), device=wanted.device)
 
 
 def rank(dtype: Any) -> int:

@@ -94,10 +94,10 @@ def follow(tape: Tape, v: Value, path: tuple[Any, ...]) -> Value:
     return v
 
 
-def read_path(array: Any, path: tuple[Any, ...]) -> Any:
+def read_path(array: Any, path: tuple[Any, ...], xp: Any = np) -> Any:
     """The part of a buffer that a view shows, without a copy."""
     for prim, params, _ in path:
-        array = prim.lower(np, None, array, **dict(zip(prim.params, params, strict=True)))
+        array = prim.lower(xp, None, array, **dict(zip(prim.params, params, strict=True)))
     return array
 
 

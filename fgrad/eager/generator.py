@@ -15,7 +15,7 @@ from fgrad.errors import ArgumentError, TraceError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY
-from fgrad.ir.types import TensorType
+from fgrad.ir.types import CPU, Device, TensorType
 
 KEY, OFFSET = TensorType((2,), "uint32"), TensorType((), "uint64")
 
@@ -103,8 +103,8 @@ def blocks(size: int) -> int:
     return -(-size // 4)
 
 
-def draw(cls: type[Any], shape: tuple[int, ...], generator: Generator | None = None) -> Any:
-    """uint32 random bits of `shape` from a generator, as a pending cell.
+def draw(cls: type[Any], shape: tuple[int, ...], generator: Generator | None = None, device: Device = CPU) -> Any:
+    """uint32 random bits of `shape` from a generator, made on `device`, as a pending cell.
 
     A tape takes the seed and a base offset as inputs once; draws are constant offsets from that base, so that a
     recorded step is the same structure each time.
@@ -121,6 +121,8 @@ def draw(cls: type[Any], shape: tuple[int, ...], generator: Generator | None = N
     else:
         at = generator.advance(blocks(size)) - start
     offset = intern(tape, REGISTRY["add"], (base, constant(np.uint64(at))))
+    if device is not CPU:
+        key = intern(tape, REGISTRY["transfer"], (key,), (device,))
     return wrap(cls, tape, intern(tape, REGISTRY["random_bits"], (key, offset), (shape,)))
 
 

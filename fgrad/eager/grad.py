@@ -97,7 +97,8 @@ def split_aux(out: Any, has_aux: bool) -> tuple[Any, Any]:
 
 def scalar_gradient(values: Sequence[Value], marks: Sequence[Value], operands: dict[Value, Value]) -> list[Value]:
     """[value, *aux, *gradients] without marks."""
-    one = constant(np.ones((), tensor_type(values[0]).dtype))
+    kind = tensor_type(values[0])
+    one = constant(np.ones((), kind.dtype), device=kind.device)
     grads = pull([values[0]], [one], marks, [m for m in marks if m in operands])
     full = [instantiate(g, m.type) for g, m in zip(grads, marks, strict=True)]
     return substitute([*values, *full], operands)
@@ -269,7 +270,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 def basis(kind: Any) -> Value:
     """The standard basis of a tensor type: shape (size, *shape)."""
-    eye = constant(np.eye(kind.size, dtype=kind.dtype))
+    eye = constant(np.eye(kind.size, dtype=kind.dtype), device=kind.device)
     found: Value = FUNCTIONS["reshape"](eye, shape=(kind.size, *kind.shape))
     return found
 

@@ -6,6 +6,7 @@ import sys
 from typing import Any, cast
 from weakref import ref
 
+from fgrad.backends import devices
 from fgrad.eager import engine
 from fgrad.eager.cell import Cell, typed_leaf
 from fgrad.eager.enter import enter, follow, intern, read_path
@@ -14,7 +15,7 @@ from fgrad.errors import GradError, ShapeError
 from fgrad.ir.apply import caller, infer
 from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY, Primitive
-from fgrad.ir.types import TensorType
+from fgrad.ir.types import CPU, TensorType
 
 _OWNED = 4  # references to a buffer that only its cell and the tape hold, seen from `rebind`
 MARK = REGISTRY["mark"]
@@ -193,13 +194,19 @@ def require_grad(x: Cell, on: bool) -> None:
 
 
 def buffer_of(x: Cell) -> Any:
-    """The array `x` holds or comes to; of a view, the part of its base's array, without a copy."""
+    """The numbers of `x` on the host: its own array, or a copy of one on another device."""
+    a = held(x)
+    return a if x._device is CPU else devices.host(a)
+
+
+def held(x: Cell) -> Any:
+    """The array `x` holds or comes to, where it lives; of a view, the part of its base's array, without a copy."""
     extra = x._extra
     if extra is not None and extra.base is not None:
         tape = THREAD.tape
         if tape.tracing:
             raise engine.tracing_error(tape, x)
-        return read_path(buffer_of(extra.base), extra.path)
+        return read_path(held(extra.base), extra.path, devices.library(x._device))
     if x._data is None:
         engine.force(x)
     elif THREAD.tape.tracing and x in THREAD.tape.writes:

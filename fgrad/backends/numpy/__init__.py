@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,7 @@ __all__ = ["Program", "compile", "interpret"]
 
 HOT = 2  # calls before native code is worth its compilation
 KEPT = 512  # programs in the table
+BYTES = 2 << 30  # and the memory they may plan for
 COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
 LOCK = Lock()
 PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
@@ -89,6 +91,9 @@ class Program:
             self.frames = Frames(build(self.graph, self.donated, "native"))
         except MissingError:
             self.kernels = "tiled"
+        except Exception as e:  # noqa: BLE001  # tiled code computes the same: say so once, and go on
+            self.kernels = "tiled"
+            warnings.warn(f"native code could not be made, tiled NumPy runs on: {e}", RuntimeWarning, stacklevel=1)
 
     def __call__(self, buffers: Sequence[Any]) -> list[Any]:
         """The outputs. buffers: contiguous arrays of the types of `graph.inputs`, in order."""
@@ -116,6 +121,6 @@ def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str
     made = Program(graph, donated or {}, how)
     with LOCK:
         found = PROGRAMS.setdefault(key, made)
-        while len(PROGRAMS) > KEPT:
+        while len(PROGRAMS) > KEPT or (len(PROGRAMS) > 1 and sum([p.plan.peak_bytes for p in PROGRAMS.values()]) > BYTES):
             PROGRAMS.popitem(last=False)
     return found
