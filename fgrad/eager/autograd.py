@@ -10,7 +10,7 @@ import numpy as np
 from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter
-from fgrad.eager.history import flat, freed_values, is_variable, stop
+from fgrad.eager.history import differentiable, flat, freed_values, is_variable, stop
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.errors import GradError, ShapeError, TraceError
@@ -290,7 +290,7 @@ def consume(tape: Tape, given: Cts) -> None:
     tape.consumed = (*tape.consumed, *given)
     tape.advance()
     if tape.adopted:
-        nodes = set(topological(list(given))) | set(given)
+        nodes = differentiable(given)
         for segment, new in tape.adopted.items():
             if any(new[v] in nodes for v in segment.plan.outputs):
                 segment.freed = True

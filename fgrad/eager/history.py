@@ -36,7 +36,19 @@ class Plan:
 
 def freed_values(tape: Tape) -> set[Value]:
     """Values of graphs that backward() has consumed."""
-    return set(topological(tape.consumed)) | set(tape.consumed) if tape.consumed else set()
+    return differentiable(tape.consumed)
+
+
+def differentiable(roots: Iterable[Value]) -> set[Value]:
+    """Values that a derivative of `roots` flows through; it ends where no gradient is wanted, as behind detach()."""
+    found = set(roots)
+    stack = list(found)
+    while stack:
+        for x in stack.pop().operands:
+            if x.needs and x not in found:
+                found.add(x)
+                stack.append(x)
+    return found
 
 
 def barriers_of(tape: Tape) -> set[Value]:
