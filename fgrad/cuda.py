@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.backends import devices
+from fgrad.eager import generator
 
-__all__ = ["current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed_all", "synchronize"]
+__all__ = [
+    "current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed", "manual_seed_all",
+    "memory_allocated", "synchronize",
+]  # fmt: skip
 
 
 def is_available() -> bool:
@@ -31,7 +35,7 @@ def get_device_name(device: Any = None) -> str:
 
 def synchronize(device: Any = None) -> None:
     """Waits for the device's queued work."""
-    devices.synchronize()
+    devices.synchronize(device)
 
 
 def empty_cache() -> None:
@@ -39,5 +43,16 @@ def empty_cache() -> None:
     devices.empty_cache()
 
 
+def memory_allocated(device: Any = None) -> int:
+    """Bytes of the device that arrays hold now."""
+    return devices.memory(device)
+
+
+def manual_seed(seed: int) -> None:
+    """fgrad.manual_seed: one stream of random bits serves every device."""
+    generator.manual_seed(seed)
+
+
 def manual_seed_all(seed: int) -> None:
-    """Accepted: manual_seed seeds every device's stream."""
+    """As manual_seed."""
+    generator.manual_seed(seed)

@@ -211,6 +211,7 @@ ELEMENTWISE = [
 
 SHAPES = [
     Case("mark", lambda x, depth: x, ONE, {"depth": 2}, "buifc"),
+    Case("transfer", lambda x, device: x, ONE, {"device": CPU}, "buifc"),
     Case("stop_gradient", lambda x: x, ONE, {}, "buifc", derivative=False),
     Case("opaque", lambda x, y, n, label: (x,), (Of((3, 4)), Of((2,))), {"n": 1, "label": "user"}, "buifc", derivative=False),
     Case("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), (Of((3, 1)),), {"shape": (2, 3, 4)}, "buifc"),

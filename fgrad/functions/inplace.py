@@ -52,14 +52,14 @@ def transfer(x: Any, device: Device) -> Any:
 
 def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: g.Generator | None = None) -> Any:
     """Fills with numbers drawn evenly from [a, b)."""
-    return write(self, convert(uniform_values(type(self)._result, self._type.shape, a, b, generator), self._type.dtype))
+    return write(self, convert(uniform_values(type(self)._result, self._type.shape, a, b, generator, None, self._device), self._type.dtype))
 
 
 def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: g.Generator | None = None) -> Any:
     """Fills with draws of the normal distribution."""
-    return write(self, convert(normal_values(type(self)._result, self._type.shape, mean, std, generator), self._type.dtype))
+    return write(self, convert(normal_values(type(self)._result, self._type.shape, mean, std, generator, None, self._device), self._type.dtype))
 
 
 def bernoulli_(self: Any, p: float = 0.5, *, generator: g.Generator | None = None) -> Any:
     """Fills with 1 at probability `p`, else 0."""
-    return write(self, convert(bernoulli_bits(type(self)._result, self._type.shape, p, generator), self._type.dtype))
+    return write(self, convert(bernoulli_bits(type(self)._result, self._type.shape, p, generator, self._device), self._type.dtype))

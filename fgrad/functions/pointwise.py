@@ -292,7 +292,7 @@ def _like(mask: Any, value: Any, d: np.dtype[Any]) -> Any:
 
 
 def _full_rule(mask: Any, *, value: Any, dtype: Any) -> Any:
-    return c.broadcast_to(c.constant(np.asarray(value, dtype)), shape=mask.shape)
+    return c.broadcast_to(c.constant(np.asarray(value, dtype), device=mask.device), shape=mask.shape)
 
 
 def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:

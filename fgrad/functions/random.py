@@ -14,6 +14,7 @@ from fgrad.functions.call import R, binary, compose, compose_many
 from fgrad.functions.dtypes import as_numpy, default_float
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
+from fgrad.ir.types import CPU, Device
 from fgrad.primitives import composites as c
 from fgrad.primitives import sampling
 
@@ -23,30 +24,32 @@ manual_seed, seed, initial_seed = g.manual_seed, g.seed, g.initial_seed
 get_rng_state, set_rng_state = g.get_rng_state, g.set_rng_state
 
 
-def bits_for(cls: Any, shape: tuple[int, ...], dtype: Dtype, generator: Any) -> Any:
+def bits_for(cls: Any, shape: tuple[int, ...], dtype: Dtype, generator: Any, device: Device = CPU) -> Any:
     """Random words for numbers of `dtype`."""
-    return g.draw(cls, (*shape, sampling.words(dtype)), generator)
+    return g.draw(cls, (*shape, sampling.words(dtype)), generator, device)
 
 
-def uniform_values(cls: Any, shape: tuple[int, ...], low: float, high: float, generator: Any, dtype: Any = None) -> Any:
+def uniform_values(cls: Any, shape: tuple[int, ...], low: float, high: float, generator: Any, dtype: Any = None,
+                   device: Device = CPU) -> Any:  # fmt: skip
     """Uniform draws of [low, high)."""
     d = dtype or default_float()
-    return compose(sampling.uniform, bits_for(cls, shape, d, generator), dtype=d, low=float(low), high=float(high))
+    return compose(sampling.uniform, bits_for(cls, shape, d, generator, device), dtype=d, low=float(low), high=float(high))
 
 
-def normal_values(cls: Any, shape: tuple[int, ...], mean: float, std: float, generator: Any, dtype: Any = None) -> Any:
+def normal_values(cls: Any, shape: tuple[int, ...], mean: float, std: float, generator: Any, dtype: Any = None,
+                  device: Device = CPU) -> Any:  # fmt: skip
     """Normal draws."""
     d = dtype or default_float()
     if std < 0:
         raise ArgumentError(f"normal expects std >= 0.0, but found std {std}", where=caller(), fix="use a positive std")
-    x = compose(sampling.normal, bits_for(cls, shape, d, generator), dtype=d)
+    x = compose(sampling.normal, bits_for(cls, shape, d, generator, device), dtype=d)
     x = x if std == 1 else binary(R["mul"], x, float(std))
     return x if mean == 0 else binary(R["add"], x, float(mean))
 
 
-def bernoulli_bits(cls: Any, shape: tuple[int, ...], p: Any, generator: Any) -> Any:
+def bernoulli_bits(cls: Any, shape: tuple[int, ...], p: Any, generator: Any, device: Device = CPU) -> Any:
     """Booleans, True with probability `p` (a number, or a tensor that broadcasts)."""
-    bits = bits_for(cls, shape, np.dtype("float32"), generator)
+    bits = bits_for(cls, shape, np.dtype("float32"), generator, device)
     if isinstance(p, int | float):
         if not 0 <= p <= 1:
             raise ArgumentError(f"bernoulli expects p to be in [0, 1], but got p={p}", where=caller(), fix="use 0 to 1")
@@ -58,19 +61,20 @@ def _below(bits: Any, *, p: float) -> Any:
     return c.lt(sampling.unit(bits, dtype=sampling.FLOAT32), c.constant(np.float32(p)))
 
 
-def integer_values(cls: Any, shape: tuple[int, ...], low: int, high: int, generator: Any, dtype: Any = None) -> Any:
+def integer_values(cls: Any, shape: tuple[int, ...], low: int, high: int, generator: Any, dtype: Any = None,
+                   device: Device = CPU) -> Any:  # fmt: skip
     """Integers of [low, high)."""
     if high <= low:
         raise ArgumentError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}",
                             where=caller(), fix="give a non-empty range")  # fmt: skip
     d = np.dtype("int64") if dtype is None else as_numpy(dtype)
-    bits = g.draw(cls, (*shape, 2), generator)
+    bits = g.draw(cls, (*shape, 2), generator, device)
     return compose(sampling.integers, bits, low=int(low), high=int(high), dtype=d)
 
 
-def permutation_values(cls: Any, n: int, generator: Any) -> Any:
+def permutation_values(cls: Any, n: int, generator: Any, device: Device = CPU) -> Any:
     """A random order of 0..n-1: positions sorted by 64 random bits."""
-    bits = g.draw(cls, (n, 2), generator)
+    bits = g.draw(cls, (n, 2), generator, device)
     keys = compose_many(_two_words, bits)
     found = record_items(cls, R["sort"], keys, sort_params(2))
     return found[2]
@@ -84,12 +88,14 @@ def sort_params(keys: int) -> tuple[Any, ...]:
 
 def _two_words(bits: Any) -> tuple[Any, Any, Any]:
     n = bits.shape[0]
-    return sampling.word(bits, 0), sampling.word(bits, 1), c.iota(shape=(n,), dtype=np.dtype("int64"), axis=0)
+    return sampling.word(bits, 0), sampling.word(bits, 1), c.iota(
+        shape=(n,), dtype=np.dtype("int64"), axis=0, device=bits.device
+    )
 
 
 def bernoulli(input: Any, *, generator: Any = None) -> Any:
     """1 with the probability each element gives, else 0, in the dtype of the input."""
-    drawn = bernoulli_bits(type(input)._result, input._type.shape, input, generator)
+    drawn = bernoulli_bits(type(input)._result, input._type.shape, input, generator, input._device)
     return record(type(input)._result, R["convert"], (drawn,), (input._type.dtype,))
 
 
@@ -104,11 +110,11 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement", where=caller(),
             fix="draw fewer, or pass replacement=True",
         )  # fmt: skip
-    cls = type(input)._result
+    cls, device = type(input)._result, input._device
     if replacement:
-        bits = bits_for(cls, (*shape[:-1], num_samples, shape[-1]), np.dtype("float32"), generator)
+        bits = bits_for(cls, (*shape[:-1], num_samples, shape[-1]), np.dtype("float32"), generator, device)
         return record(cls, R["argmax"], (compose(_gumbel_rows, input, bits),), (len(shape),))
-    bits = bits_for(cls, shape, np.dtype("float32"), generator)
+    bits = bits_for(cls, shape, np.dtype("float32"), generator, device)
     scores = compose(_gumbel, input, bits)
     return record_items(cls, R["top_k"], (scores,), (num_samples, len(shape) - 1, True))[1]
 

@@ -189,7 +189,7 @@ def along_indices(index: Any, axis: int) -> list[Any]:
     """One index array for every axis."""
     d, shape = np.dtype("int64"), index.shape
     index = index if index.dtype == d else c.convert(index, dtype=d)
-    return [index if i == axis else c.iota(shape=shape, dtype=d, axis=i) for i in range(len(shape))]
+    return [index if i == axis else c.iota(shape=shape, dtype=d, axis=i, device=index.device) for i in range(len(shape))]
 
 
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
@@ -311,7 +311,7 @@ def sort_params(axis: int, descending: bool) -> tuple[Any, ...]:
 
 
 def _positions(x: Any, *, axis: int) -> Any:
-    return c.iota(shape=x.shape, dtype=np.dtype("int64"), axis=axis)
+    return c.iota(shape=x.shape, dtype=np.dtype("int64"), axis=axis, device=x.device)
 
 
 def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:

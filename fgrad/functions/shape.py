@@ -330,7 +330,7 @@ def triu(input: Any, diagonal: int = 0) -> Any:
 
 
 def _triangle(x: Any, *, k: int, upper: bool) -> Any:
-    return c.select(c.tril_mask(shape=x.shape, k=k, upper=upper), x, c.number(0, x))
+    return c.select(c.tril_mask(shape=x.shape, k=k, upper=upper, device=x.device), x, c.number(0, x))
 
 
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
@@ -355,7 +355,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
 
 
 def _diagonal_matrix(x: Any, *, n: int, k: int) -> Any:
-    on = c.tril_mask(shape=(n, n), k=k) & c.tril_mask(shape=(n, n), k=k, upper=True)
+    on = c.tril_mask(shape=(n, n), k=k, device=x.device) & c.tril_mask(shape=(n, n), k=k, upper=True, device=x.device)
     lead = max(-k, 0)
     column = FUNCTIONS["pad"](x, c.number(0, x), low=(lead,), high=(n - x.shape[0] - lead,), interior=(0,))
     return c.select(on, c.broadcast_to(c.reshape(column, shape=(n, 1)), shape=(n, n)), c.number(0, x))

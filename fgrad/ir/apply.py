@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import CodeType
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.errors import DeviceError, DtypeError, ShapeError, Where
+from fgrad.errors import DeviceError, DtypeError, ShapeError, Where, quote
 from fgrad.ir.dtypes import fits
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.primitive import Primitive
-from fgrad.ir.types import CPU, TensorType, Type, type_of_array
+from fgrad.ir.types import CPU, Device, TensorType, Type, type_of_array
 
 _TYPES: dict[Any, Type] = {}
 _OURS: dict[CodeType, bool] = {}  # code object -> is it fgrad's
@@ -60,8 +60,12 @@ def located(where: Where | None) -> Iterator[None]:
         _LOCATION.where = before
 
 
-def constant(x: Any, like: Type | None = None) -> Value:
-    """`x` as a constant. A Python number takes the dtype of `like` and must fit it; 0-d constants are shared."""
+def constant(x: Any, like: Type | None = None, device: Device = CPU) -> Value:
+    """`x` as a constant. A Python number takes the dtype of `like` and must fit it; 0-d constants are shared.
+
+    device: where the type says it lives; `const` is a host array all the same, which the device's program copies once.
+    A number beside tensors needs none: a 0-d CPU constant fits any device.
+    """
     if isinstance(x, bool | int | float | complex) and isinstance(like, TensorType):
         if not fits(x, like.dtype):
             raise DtypeError(
@@ -73,14 +77,14 @@ def constant(x: Any, like: Type | None = None) -> Value:
     else:
         a = np.asarray(x)
     if a.ndim:
-        return Value(None, (), (), type_of_array(a), None, a)
-    key = (a.dtype, a.tobytes())
+        return Value(None, (), (), type_of_array(a, device), None, a)
+    key = (a.dtype, a.tobytes(), device)
     found = _CONSTANTS.get(key)
     if found is None:
         if len(_CONSTANTS) > _LIMIT:
             _CONSTANTS.clear()
         a.flags.writeable = False
-        found = _CONSTANTS[key] = Value(None, (), (), type_of_array(a), None, a)
+        found = _CONSTANTS[key] = Value(None, (), (), type_of_array(a, device), None, a)
     return found
 
 
@@ -118,16 +122,54 @@ def _broadcast(prim: Primitive, values: tuple[Value, ...]) -> tuple[Value, ...]:
     )
 
 
-def _same_device(prim: Primitive, types: tuple[Type, ...]) -> None:
-    """Refuses operands on different devices, 0-d CPU tensors excepted."""
-    found = {t.device: t for t in types if isinstance(t, TensorType) and (t.shape or t.device is not CPU)}
+def _devices(types: Sequence[Type], params: tuple[Any, ...]) -> dict[Device, int]:
+    """For each device that operands are on, the first of them; 0-d CPU tensors aside.
+
+    Nothing for operations that hold graphs or Python functions: those are checked inside.
+    """
+    found: dict[Device, int] = {}
+    for i, t in enumerate(types):
+        if isinstance(t, TensorType) and (t.shape or t.device is not CPU):
+            found.setdefault(t.device, i)
+    return {} if len(found) > 1 and any([_mortal(p) for p in params]) else found
+
+
+def _same_device(prim: Primitive, types: Sequence[Type], params: tuple[Any, ...], origins: Sequence[Where | None] = ()) -> None:
+    """Refuses operands on different devices, saying where each was made if that is known."""
+    found = _devices(types, params)
     if len(found) > 1:
-        what = " and ".join(f"{t}" + ("@cpu" if d is CPU else "") for d, t in found.items())
+        parts = []
+        for device, i in found.items():
+            at = f"{types[i]}" + ("@cpu" if device is CPU else "")
+            where = origins[i] if origins else None
+            parts.append(at if where is None else f"{at} (made at {quote(where)})")
         raise DeviceError(
-            f"{prim.name}: operands on different devices, {what}",
+            f"{prim.name}: operands on different devices, {' and '.join(parts)}",
             where=caller(),
             fix="move one of them with .to(device)",
         )
+
+
+def _one_device(prim: Primitive, values: tuple[Value, ...], params: tuple[Any, ...]) -> tuple[Value, ...]:
+    """Operands on one device: 0-d CPU tensors go to that of the others, but for the integers that steer an operation."""
+    types = [v.type for v in values]
+    if all([isinstance(t, TensorType) and t.device is CPU for t in types]):
+        return values
+    found = _devices(types, params)
+    if len(found) > 1:
+        _same_device(prim, types, params, [v.where for v in values])
+    device = next(iter(found), CPU)
+    if device is CPU or any([_mortal(p) for p in params]):
+        return values
+    move = FUNCTIONS["transfer"]
+    return tuple(
+        [
+            move(v, device=device)
+            if isinstance(t, TensorType) and t.device is CPU and v.const is None and (prim.elementwise or t.inexact)
+            else v
+            for v, t in zip(values, types, strict=True)
+        ]
+    )
 
 
 def infer(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> Type:
@@ -136,7 +178,7 @@ def infer(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> 
     out = _TYPES.get(key)
     if out is None:
         if len(types) > 1:
-            _same_device(prim, types)
+            _same_device(prim, types, params)
         if len(_TYPES) > _LIMIT:
             _TYPES.clear()
         named = dict(zip(prim.params, params, strict=True)) if params else {}
@@ -158,8 +200,10 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = 
         values = tuple([x if isinstance(x, Value) else constant(x, like) for x in operands])
     else:
         values = operands
-    if prim.elementwise and len(values) > 1:
-        values = _broadcast(prim, values)
+    if len(values) > 1:
+        values = _one_device(prim, values, params)
+        if prim.elementwise:
+            values = _broadcast(prim, values)
     out = infer(prim, tuple([v.type for v in values]), params)
     needs = out.inexact and prim.smooth and any([v.needs for v in values])
     return Value(prim, values, params, out, caller(), None, needs)

@@ -11,7 +11,7 @@ import numpy as np
 from fgrad.errors import Where
 from fgrad.ir.operators import Operators
 from fgrad.ir.primitive import Primitive
-from fgrad.ir.types import TensorType, Type
+from fgrad.ir.types import Device, TensorType, Type
 
 T = TypeVar("T")
 FORMATTERS: dict[str, Callable[[Graph], str]] = {}  # "text" is entered by ir.text, which imports this module
@@ -57,6 +57,11 @@ class Value(Operators):
     def size(self) -> int:
         """Number of elements (of a tensor-typed value)."""
         return cast(TensorType, self.type).size
+
+    @property
+    def device(self) -> Device:
+        """Where it lives (of a tensor-typed value)."""
+        return cast(TensorType, self.type).device
 
     @property
     def named_params(self) -> dict[str, Any]:

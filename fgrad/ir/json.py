@@ -23,7 +23,7 @@ from fgrad.ir.literals import complex_value, element_text, element_value
 from fgrad.ir.parse import parse_param, parse_type
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.text import param_text
-from fgrad.ir.types import CPU, TensorType, Type
+from fgrad.ir.types import TensorType, Type
 
 VERSION = 1
 
@@ -155,7 +155,7 @@ class _Reader:
                 a = np.array(element_value(raw, kind.dtype))
         except (KeyError, ValueError, TypeError, IndexError) as e:
             self.fail(f"{path}.data", f"no constant of {kind}: {e}")
-        return constant(a) if not kind.shape and kind.device is CPU else Value(None, (), (), kind, None, a)
+        return constant(a, device=kind.device) if not kind.shape else Value(None, (), (), kind, None, a)
 
     def node(self, data: Any, values: list[Value], path: str) -> Value:
         """A node, its type checked."""

@@ -154,7 +154,7 @@ class _Parser:
         dtype = lex.next().text
         a = self.scalar(texts, dtype, first)
         device = lex.device() if lex.at("@") else CPU
-        return constant(a) if device is CPU else Value(None, (), (), TensorType((), dtype, device), None, np.array(a))
+        return constant(a, device=device)
 
     def element(self, expected: str) -> tuple[str, ...]:
         """The text of a number, or of a complex number's two parts."""

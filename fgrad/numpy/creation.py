@@ -195,7 +195,7 @@ def _triangle(name: str, doc: str, upper: bool) -> Callable[..., Any]:
 
 def triangle(x: Any, *, k: int, upper: bool) -> Any:
     """`x` with one triangle of its last two axes kept."""
-    return c.select(c.tril_mask(shape=x.shape, k=k, upper=upper), x, c.number(0, x))
+    return c.select(c.tril_mask(shape=x.shape, k=k, upper=upper, device=x.device), x, c.number(0, x))
 
 
 tril = _triangle("tril", "The lower triangle of the last two axes, up to diagonal `k`; zeros above.", upper=False)
@@ -241,7 +241,7 @@ def diagonal_matrix(x: Any, *, n: int, k: int) -> Any:
     low, high = (max(-k, 0), 0), (n - x.shape[0] - max(-k, 0), 0)
     column = pad(x, c.number(0, x), low=low[:1], high=high[:1], interior=(0,))
     wide = c.broadcast_to(c.reshape(column, shape=(n, 1)), shape=(n, n))
-    on = c.tril_mask(shape=(n, n), k=k) & c.tril_mask(shape=(n, n), k=k, upper=True)
+    on = c.tril_mask(shape=(n, n), k=k, device=x.device) & c.tril_mask(shape=(n, n), k=k, upper=True, device=x.device)
     return c.select(on, wide, c.number(0, x))
 
 

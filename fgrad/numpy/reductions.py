@@ -18,6 +18,7 @@ from fgrad.numpy.elementwise import add, divide, equal, multiply, subtract
 from fgrad.primitives import composites as c
 from fgrad.primitives.index import gather
 from fgrad.primitives.reduce import reduce_or
+from fgrad.primitives.transfer import transfer
 
 __all__ = [
     "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "array_equal", "average", "count_nonzero",
@@ -277,7 +278,9 @@ def _quantile(x: Any, q: Any, axis: int) -> Any:
 
 def _between(x: Any, share: Any, *, axis: int, low: Any, high: Any, shape: tuple[int, ...]) -> Any:
     moved = c.transpose(x, axes=(axis, *(i for i in range(x.ndim) if i != axis)))
-    a, b = (gather(moved, c.constant(np.asarray(k, np.int64).reshape(shape)), axes=(0,), mode="raise") for k in (low, high))
+    places = [c.constant(np.asarray(k, np.int64).reshape(shape), device=x.device) for k in (low, high)]
+    a, b = (gather(moved, k, axes=(0,), mode="raise") for k in places)
+    share = share if share.device is x.device else transfer(share, device=x.device)
     w = c.reshape(share, shape=(*share.shape, *(1,) * (a.ndim - share.ndim)))
     w = c.broadcast_to(w, shape=a.shape)
     bad = c.ne(moved, moved)

@@ -42,7 +42,7 @@ def argsort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: 
 
 def positions(x: Any, *, axis: int) -> Any:
     """The index of each element along `axis`."""
-    return c.iota(shape=x.shape, dtype=INT64, axis=axis)
+    return c.iota(shape=x.shape, dtype=INT64, axis=axis, device=x.device)
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
@@ -93,8 +93,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | N
 
 def along(x: Any, index: Any, *, axis: int, mode: str) -> Any:
     """Gather along one axis, the others paired."""
-    shape = index.shape
-    where_ = [index if k == axis else c.iota(shape=shape, dtype=INT64, axis=k) for k in range(len(shape))]
+    shape, device = index.shape, index.device
+    where_ = [index if k == axis else c.iota(shape=shape, dtype=INT64, axis=k, device=device) for k in range(len(shape))]
     return gather(x, *where_, axes=tuple(range(x.ndim)), mode=mode)
 
 

@@ -3,7 +3,7 @@
 structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare: each element.  reduce, cumulative: along axes.  sort: order.
 index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
-random_bits: Philox.  fused: what a pass joined.  regions/: graphs as parameters.
+random_bits: Philox.  transfer: to another device.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
 
@@ -22,6 +22,7 @@ from fgrad.primitives import (
     sort,
     structure,
     transcendental,
+    transfer,
     window,
 )
 
@@ -40,5 +41,6 @@ __all__ = [
     "sort",
     "structure",
     "transcendental",
+    "transfer",
     "window",
 ]

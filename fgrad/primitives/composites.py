@@ -13,6 +13,7 @@ import numpy as np
 from fgrad.ir.apply import constant
 from fgrad.ir.dtypes import real_of
 from fgrad.ir.graph import Value
+from fgrad.ir.types import CPU, Device
 from fgrad.primitives.arithmetic import convert, floor, maximum, minimum, rem, rsqrt, sign, sqrt
 from fgrad.primitives.compare import eq, is_finite, le, lt, ne, select
 from fgrad.primitives.reduce import reduce_max, reduce_sum
@@ -158,14 +159,14 @@ def one_hot(index: Value, *, classes: int, dtype: Any) -> Any:
     """A new last axis with 1 at the index."""
     shape = (*index.shape, classes)
     wide = broadcast_to(reshape(index, shape=(*index.shape, 1)), shape=shape)
-    return convert(eq(wide, iota(shape=shape, dtype=index.dtype, axis=len(shape) - 1)), dtype=dtype)
+    return convert(eq(wide, iota(shape=shape, dtype=index.dtype, axis=len(shape) - 1, device=index.device)), dtype=dtype)
 
 
-def tril_mask(*, shape: Axes, k: int, upper: bool = False) -> Any:
+def tril_mask(*, shape: Axes, k: int, upper: bool = False, device: Device = CPU) -> Any:
     """bool[*shape]: True on and below (with `upper`, above) diagonal `k` of the last two axes."""
     rank = len(shape)
-    row = iota(shape=shape, dtype=np.dtype("int64"), axis=rank - 2)
-    column = iota(shape=shape, dtype=np.dtype("int64"), axis=rank - 1)
+    row = iota(shape=shape, dtype=np.dtype("int64"), axis=rank - 2, device=device)
+    column = iota(shape=shape, dtype=np.dtype("int64"), axis=rank - 1, device=device)
     offset = constant(np.asarray(k, np.int64))
     return le(row + offset, column) if upper else le(column, row + offset)
 

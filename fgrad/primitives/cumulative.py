@@ -73,7 +73,7 @@ def cumprod(x: Any, *, axis: int, reverse: bool = False) -> Any:
 
 def _extreme_x(dx: Value, y: Value, x: Value, *, axis: int, reverse: bool) -> Any:
     """The tangent of the latest element that equals the running extreme."""
-    here = iota(shape=x.shape, dtype=INT64, axis=axis)
+    here = iota(shape=x.shape, dtype=INT64, axis=axis, device=x.device)
     if reverse:
         latest = cummin(select(eq(x, y), here, number(x.shape[axis] - 1, here)), axis=axis, reverse=True)
     else:

@@ -51,7 +51,7 @@ def _single(x: Any, term: str, wanted: set[str]) -> tuple[Any, str]:
             j = term.index(letter, i + 1)
             n = x.shape[i]
             shape = tuple(n if k in (i, j) else 1 for k in range(x.ndim))
-            row, col = (c.iota(shape=shape, dtype=np.dtype("int64"), axis=k) for k in (i, j))
+            row, col = (c.iota(shape=shape, dtype=np.dtype("int64"), axis=k, device=x.device) for k in (i, j))
             mask = c.broadcast_to(c.eq(row, col), shape=x.shape)
             x = c.reduce_sum(c.select(mask, x, c.number(0, x)), axes=(j,))
             term = term[:j] + term[j + 1 :]

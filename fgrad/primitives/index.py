@@ -61,7 +61,7 @@ def _gather_back(ct: Value, x: Value, *indices: Value, axes: Axes, mode: str) ->
 def _numbered(n: int, indices: list[Value]) -> tuple[Value, ...]:
     """Batched indices, preceded by the number of the example."""
     first = indices[0]
-    return (iota(shape=first.shape, dtype=first.dtype, axis=0), *indices)
+    return (iota(shape=first.shape, dtype=first.dtype, axis=0, device=first.device), *indices)
 
 
 def _batch_gather(n: int, batched: tuple[bool, ...], x: Value, *indices: Value, axes: Axes, mode: str) -> Any:
@@ -93,7 +93,8 @@ def gather(x: Any, *indices: Any, axes: Axes, mode: str) -> Any:
 def along(x: Value, positions: Value, axis: int) -> Any:
     """Elements of `x` at `positions` along one axis, all other axes in step."""
     axes = tuple(range(positions.ndim))
-    places = [positions if a == axis else iota(shape=positions.shape, dtype=INT64, axis=a) for a in axes]
+    shape, device = positions.shape, positions.device
+    places = [positions if a == axis else iota(shape=shape, dtype=INT64, axis=a, device=device) for a in axes]
     return gather(x, *places, axes=axes, mode="clip")
 
 
@@ -123,10 +124,11 @@ def _last_writers(updates: Value, x: Value, indices: tuple[Value, ...], axes: Ax
     shape = indices[0].shape
     if indices[0].size <= 1:
         return None
-    mine = reshape(iota(shape=(indices[0].size,), dtype=INT64, axis=0), shape=shape)
+    device = x.device
+    mine = reshape(iota(shape=(indices[0].size,), dtype=INT64, axis=0, device=device), shape=shape)
     places = tuple([x.shape[a] for a in axes])
     every = tuple(range(len(axes)))
-    nobody = broadcast_to(constant(np.int64(-1)), shape=places)
+    nobody = broadcast_to(constant(np.int64(-1), device=device), shape=places)
     owner = scatter(nobody, mine, *indices, axes=every, op="set", mode=mode)
     won = eq(gather(owner, *indices, axes=every, mode=_TO_GATHER[mode]), mine)
     return broadcast_to(reshape(won, shape=(*shape, *(1,) * (updates.ndim - len(shape)))), shape=updates.shape)
@@ -257,7 +259,7 @@ def _moved(n: int, batched: tuple[bool, ...], x: Value, starts: tuple[Value, ...
         start = convert(starts[i], dtype=INT64)
         start = clamp(number(0, start), start, number(x.shape[i] - sizes[i], start))
         start = reshape(start, shape=(n, *(1,) * len(axes))) if batched[i] else start
-        indices.append(broadcast_to(start, shape=shape) + iota(shape=shape, dtype=INT64, axis=k + 1))
+        indices.append(broadcast_to(start, shape=shape) + iota(shape=shape, dtype=INT64, axis=k + 1, device=start.device))
     return axes, tuple(indices)
 
 

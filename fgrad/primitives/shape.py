@@ -26,8 +26,8 @@ def number(value: float | complex, like: Value) -> Value:
 
 
 def full(shape: Shape, value: float | complex, like: Value) -> Any:
-    """A repeated constant of the dtype of `like`."""
-    c = number(value, like)
+    """A repeated constant of the dtype and on the device of `like`."""
+    c = constant(value, like.type, like.device)
     return c if not shape else broadcast_to(c, shape=shape)
 
 
@@ -229,15 +229,15 @@ def _unpad(ct: Value, x: Value, value: Value, *, low: Shape, high: Shape, interi
     return slice_(back, start=zero, stop=back.shape, step=tuple(i + 1 for i in interior))
 
 
-def _padding_mask(shape: Shape, low: Shape, high: Shape, interior: Shape) -> Any:
+def _padding_mask(shape: Shape, device: Device, low: Shape, high: Shape, interior: Shape) -> Any:
     """True where `pad` writes the padding value."""
-    inside = constant(np.zeros((), bool))
+    inside = constant(np.zeros((), bool), device=device)
     inside = inside if not shape else broadcast_to(inside, shape=shape)
     return pad(inside, constant(np.ones((), bool)), low=low, high=high, interior=interior)
 
 
 def _unpad_value(ct: Value, x: Value, value: Value, *, low: Shape, high: Shape, interior: Shape) -> Any:
-    there = FUNCTIONS["select"](_padding_mask(x.shape, low, high, interior), ct, number(0, ct))
+    there = FUNCTIONS["select"](_padding_mask(x.shape, ct.device, low, high, interior), ct, number(0, ct))
     return FUNCTIONS["reduce_sum"](there, axes=tuple(range(ct.ndim)))
 
 
@@ -250,7 +250,7 @@ def _batch_pad(
         return pad(x, value, **more)
     y = pad(x, number(0, x), **more)
     values = broadcast_to(reshape(value, shape=(n, *(1,) * (y.ndim - 1))), shape=y.shape)
-    return FUNCTIONS["select"](_padding_mask(x.shape, **more), values, y)
+    return FUNCTIONS["select"](_padding_mask(x.shape, y.device, **more), values, y)
 
 
 @primitive(type=_pad_type, lower=_pad, joint=(), transpose={0: _unpad, 1: _unpad_value}, batch=_batch_pad)

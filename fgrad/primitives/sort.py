@@ -56,7 +56,7 @@ def _sort_x(i: int, d: Value, y: Value, *xs: Value, axis: int, num_keys: int, de
     if counters:
         order = item(y, index=counters[0])
     else:
-        count = iota(shape=d.shape, dtype=INT64, axis=axis)
+        count = iota(shape=d.shape, dtype=INT64, axis=axis, device=d.device)
         order = item(sort(*xs[:num_keys], count, **params), index=num_keys)
     moved = along(d, order, axis)
     return tuple([moved if k == i else None for k in range(len(xs))])

@@ -214,7 +214,9 @@ def order_of(key: Any, n: int) -> Any:
 
 
 def _column(words: Any, *, index: int) -> Any:
-    return sampling.word(words, index) if index < 2 else c.iota(shape=words.shape[:1], dtype=INT64, axis=0)
+    return sampling.word(words, index) if index < 2 else c.iota(
+        shape=words.shape[:1], dtype=INT64, axis=0, device=words.device
+    )
 
 
 def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Any:

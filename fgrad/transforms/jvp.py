@@ -30,7 +30,7 @@ class Linear(NamedTuple):
 def zeros(type: Type) -> Value:
     """Zeros of `type`, as a repeated constant."""
     assert isinstance(type, TensorType)
-    zero = constant(np.zeros((), type.dtype))
+    zero = constant(np.zeros((), type.dtype), device=type.device)
     return zero if not type.shape else FUNCTIONS["broadcast_to"](zero, shape=type.shape)
 
 

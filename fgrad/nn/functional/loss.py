@@ -122,9 +122,9 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
 
 
 def check_labels(target: Any, classes: int, ignore_index: int) -> None:
-    """PyTorch's error for a label out of range, where the labels are already numbers."""
+    """PyTorch's error for a label out of range, where the labels are already numbers on the host."""
     data = target._data
-    if data is None or not data.size or data.dtype != INT64:
+    if not isinstance(data, np.ndarray) or not data.size or data.dtype != INT64:
         return
     if data.view(np.uint64).max() >= classes:  # one pass: negative labels wrap to huge ones
         wrong = data[((data < 0) | (data >= classes)) & (data != ignore_index)]
@@ -137,7 +137,7 @@ def picked(x: Any, target: Any) -> tuple[Any, Any]:
     """(x at the target class, mask of the target class) along axis 1."""
     shape = x.shape
     wide = c.broadcast_to(c.reshape(target, shape=(target.shape[0], 1, *target.shape[1:])), shape=shape)
-    at = c.eq(wide, c.iota(shape=shape, dtype=target.dtype, axis=1))
+    at = c.eq(wide, c.iota(shape=shape, dtype=target.dtype, axis=1, device=target.device))
     return c.reduce_sum(c.select(at, x, c.number(0, x)), axes=(1,)), at
 
 

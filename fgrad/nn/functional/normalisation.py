@@ -131,7 +131,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
         return input
     if p == 1:
         return input * 0
-    bits = bits_for(type(input)._result, input._type.shape, FLOAT32, None)
+    bits = bits_for(type(input)._result, input._type.shape, FLOAT32, None, input._device)
     y = compose(_dropout_rule, input, bits, p=float(p))
     return input.copy_(y) if inplace else y
 
@@ -142,7 +142,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     if not training or p == 0:
         return input
     shape = (*input._type.shape[: input._type.ndim - 2], 1, 1)
-    bits = bits_for(type(input)._result, shape, FLOAT32, None)
+    bits = bits_for(type(input)._result, shape, FLOAT32, None, input._device)
     y = compose(_channel_rule, input, bits, p=float(p))
     return input.copy_(y) if inplace else y
 
@@ -168,5 +168,5 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 
 def _hold_row(w: Any, *, row: int) -> Any:
-    at = c.iota(shape=w.shape, dtype=np.dtype("int64"), axis=0)
+    at = c.iota(shape=w.shape, dtype=np.dtype("int64"), axis=0, device=w.device)
     return c.select(c.eq(at, c.constant(np.int64(row))), c.stop_gradient(w), w)
