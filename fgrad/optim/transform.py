@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fgrad import tree
-from fgrad.eager.convert import as_cell
+from fgrad.eager.convert import FACES, as_cell
+from fgrad.eager.operands import recorded
 from fgrad.errors import ArgumentError
 from fgrad.functions.call import compose, compose_many
 from fgrad.ir.apply import caller
@@ -126,11 +127,7 @@ def number(x: Any) -> Any:
 
 def compose_constant(x: float) -> Any:
     """A Python number as a recorded constant."""
-    return compose(_constant, zero_count(), value=x)
-
-
-def _constant(like: Any, *, value: float) -> Any:
-    return c.constant(np.float64(value))
+    return recorded(FACES["array"], (compose_constant, str(x)), lambda: c.constant(np.float64(x)))
 
 
 def _increment(count: Any) -> Any:
