@@ -33,7 +33,10 @@ _LOCATION = _Location()
 
 
 def caller() -> Where | None:
-    """The innermost frame outside fgrad, unresolved (two pointers, no I/O); inside `located`, what it was given."""
+    """The innermost frame outside fgrad (its demo is outside), unresolved: two pointers, no I/O.
+
+    Inside `located`, what it was given.
+    """
     if _LOCATION.where is not None:
         return _LOCATION.where
     frame = sys._getframe(1)
@@ -42,7 +45,7 @@ def caller() -> Where | None:
         ours = _OURS.get(code)
         if ours is None:
             name = frame.f_globals.get("__name__", "")
-            ours = _OURS[code] = name == "fgrad" or name.startswith("fgrad.")
+            ours = _OURS[code] = f"{name}.".startswith("fgrad.") and not name.startswith("fgrad.demo.")
         if not ours:
             return (code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]  # ends as None
