@@ -48,11 +48,12 @@ CPU = Device("cpu")
 class TensorType:
     """`shape` in elements per axis, `dtype` as a NumPy dtype, `device`. Interned; text `float32[2,3]@cuda:0`."""
 
-    __slots__ = ("device", "dtype", "inexact", "shape", "size")
+    __slots__ = ("device", "dtype", "inexact", "nbytes", "shape", "size")
     shape: tuple[int, ...]
     dtype: Dtype
     device: Device
     size: int
+    nbytes: int
     inexact: bool
     _known: ClassVar[dict[Any, TensorType]] = {}
 
@@ -66,13 +67,9 @@ class TensorType:
                 found = super().__new__(cls)
                 found.shape, found.dtype, found.device = shape, kind, device
                 found.size, found.inexact = math.prod(shape), is_inexact(kind)
+                found.nbytes = found.size * kind.itemsize
                 cls._known[shape, kind, device] = found
         return found
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes."""
-        return self.size * self.dtype.itemsize
 
     @property
     def ndim(self) -> int:
