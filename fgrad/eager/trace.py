@@ -105,7 +105,7 @@ def random_state(tape: Tape, recorded: Recorded) -> list[Value]:
             tape.generators[generator] = (key, base, at + count)
         else:
             at = generator.advance(count) - start
-        out += [key, intern(tape, REGISTRY["add"], (base, constant(np.uint64(at))))]
+        out += [key, intern(tape, REGISTRY["add"], (base, constant(np.uint64(at)))) if at else base]
     return out
 
 

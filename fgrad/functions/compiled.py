@@ -84,8 +84,8 @@ def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
     tape = THREAD.tape
     values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
     default = type(cells[0])._result if cells else None
+    store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))  # before the results exist, as in eager code
     out = [wrap(c or default, tape, v) for c, v in zip(recorded.classes, values, strict=False)]  # type: ignore[arg-type]
-    store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))
     return tree.unflatten(recorded.out_spec, out)
 
 
