@@ -8,9 +8,13 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from typing import Any
 
 from benchmarks import mlp
+
+
+PAUSE = 0.5  # seconds: thread pools of the runner before go on spinning for a while
 
 
 class Runner:
@@ -63,6 +67,7 @@ def measure(row: str, names: list[str], rounds: int) -> list[dict[str, Any]]:
     steps = 40 if row.endswith("512") else 150
     for _ in range(rounds):
         for r in runners:
+            time.sleep(PAUSE)
             r.round(steps)
     for r in runners:
         r.close()

@@ -30,6 +30,8 @@ def main() -> None:
     for line in sys.stdin:
         n = json.loads(line)["round"]
         times = []
+        for i in range(20):
+            step(i)
         for i in range(n):
             t = time.perf_counter()
             step(i)
