@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import wraps
 from types import CodeType
 from typing import Any
@@ -52,15 +51,20 @@ def caller() -> Where | None:
     return None
 
 
-@contextmanager
-def located(where: Where | None) -> Iterator[None]:
+class located:  # noqa: N801  # used as `with located(where):`
     """Values built inside carry `where`: a rule's nodes belong to the user's line they serve."""
-    before = _LOCATION.where
-    _LOCATION.where = where or before
-    try:
-        yield
-    finally:
-        _LOCATION.where = before
+
+    __slots__ = ("before", "where")
+
+    def __init__(self, where: Where | None) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        self.before = _LOCATION.where
+        _LOCATION.where = self.where or self.before
+
+    def __exit__(self, *error: object) -> None:
+        _LOCATION.where = self.before
 
 
 def constant(x: Any, like: Type | None = None, device: Device = CPU) -> Value:
