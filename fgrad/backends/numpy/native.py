@@ -172,9 +172,10 @@ class Native:
         a = block.plan.layout.get(x)
         if not self.rooted(block, x):
             return True
-        return a is not None and x.prim is not None and any(
-            d != 1 and s not in (0, a.itemsize) for d, s in list(zip(a.shape, a.strides, strict=True))[-1:]
-        )  # fmt: skip
+        if a is None or x.prim is None:
+            return False
+        steps = [s for d, s in zip(a.shape, a.strides, strict=True) if d != 1]  # a kernel's space has no axes of length 1
+        return steps[-1:] not in ([], [0], [a.itemsize])
 
     def rooted(self, block: Block, x: Value) -> bool:
         """True if the memory of `x` has a name: a planned slot or a leaf."""
@@ -213,18 +214,19 @@ class Native:
         if node.prim is None:
             pointer = self.argument(block.name(node))
         else:
-            pointer = self.slot(block, slot, self.made(x))
+            pointer = self.slot(block, slot, self.made(block, x))
         if own is None or x.prim is None:
             return Ref(pointer, dtype, strides_of(inner, nest, None))
-        first = block.plan.layout[self.made(x)]
+        first = block.plan.layout[self.made(block, x)]
         offset = own.__array_interface__["data"][0] - first.__array_interface__["data"][0]
         if offset:
             pointer = self.asm.entry(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
         return Ref(pointer, dtype, strides_of(inner, nest, own.strides))
 
-    def made(self, x: Value) -> Value:
-        """The value that `x` is a view of: a node, a leaf or an item."""
-        while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item":
+    def made(self, block: Block, x: Value) -> Value:
+        """The value that `x` is a view of: a node (a new shape that had to be copied, too), a leaf or an item."""
+        roots = block.plan.roots
+        while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item" and roots[x] != (x, 0):
             x = x.operands[x.prim.view_of]
         return x
 
