@@ -88,9 +88,16 @@ def floor_divide(x: Any, y: Any) -> Any:
     """`x / y` rounded down; an integer by zero gives 0."""
 
 
+def _rem(xp: Any, out: Any, x: Any, y: Any) -> Any:
+    if xp.__name__ == "numpy" or x.dtype.kind not in "ui":
+        return ufunc("fmod")(xp, out, x, y)
+    r = xp.remainder(x, y)  # CuPy's fmod of integers goes through doubles
+    return store(xp, out, r if x.dtype.kind == "u" else xp.where((r != 0) & ((r < 0) != (x < 0)), r - y, r))
+
+
 @elementwise(
     REALS,
-    ufunc("fmod"),
+    _rem,
     lambda m, x, y: m.rem(x, y),
     jvp={0: lambda d, z, x, y: d, 1: lambda d, z, x, y: -d * trunc(x / y)},
 )

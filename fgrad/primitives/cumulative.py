@@ -17,6 +17,20 @@ from fgrad.primitives.index import along
 from fgrad.primitives.shape import iota, number, pad
 
 
+def _accumulate(xp: Any, ufunc: str, x: Any, axis: int) -> Any:
+    """The running `ufunc`. CuPy has no running extremes: there by doubling (Hillis & Steele 1986), log2(n) steps."""
+    f = getattr(xp, ufunc)
+    if xp.__name__ == "numpy" or ufunc in ("add", "multiply"):
+        return f.accumulate(x, axis=axis, dtype=x.dtype)
+    lead = (slice(None),) * axis
+    step = 1
+    while step < x.shape[axis]:
+        head, tail = x[(*lead, slice(0, step))], f(x[(*lead, slice(step, None))], x[(*lead, slice(0, -step))])
+        x = xp.concatenate((head, tail), axis=axis)
+        step *= 2
+    return x
+
+
 def _cumulative(kinds: str, ufunc: str, **rules: Any) -> Decorator:
     """A running `ufunc`; half precision runs in float32."""
 
@@ -31,7 +45,7 @@ def _cumulative(kinds: str, ufunc: str, **rules: Any) -> Decorator:
         def lower(xp: Any, out: Any, x: Any, *, axis: int, reverse: bool) -> Any:
             cut = (slice(None),) * axis + (slice(None, None, -1 if reverse else 1),)
             wide = x.astype("float32") if is_half(x.dtype) else x
-            y = getattr(xp, ufunc).accumulate(wide[cut], axis=axis, dtype=wide.dtype)[cut]
+            y = _accumulate(xp, ufunc, wide[cut], axis)[cut]
             return store(xp, out, y) if out is not None else y.astype(x.dtype, copy=False)
 
         def batch(n: int, batched: tuple[bool, ...], x: Value, *, axis: int, reverse: bool) -> Any:

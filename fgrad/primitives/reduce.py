@@ -53,6 +53,8 @@ def _accumulate(name: str) -> Any:
 
     def lower(xp: Any, out: Any, x: Any, *, axes: Axes) -> Any:
         f = getattr(xp, name)
+        if not axes:
+            return xp.array(x) if out is None else store(xp, out, x)
         if is_half(x.dtype):
             y = f(x.astype("float32"), axis=axes)
             return xp.asarray(y).astype(x.dtype) if out is None else store(xp, out, y)
@@ -62,7 +64,12 @@ def _accumulate(name: str) -> Any:
 
 
 def _call(name: str) -> Any:
-    return lambda xp, out, x, *, axes: xp.asarray(getattr(xp, name)(x, axis=axes, out=out))
+    def lower(xp: Any, out: Any, x: Any, *, axes: Axes) -> Any:
+        if not axes:
+            return xp.array(x) if out is None else store(xp, out, x)
+        return xp.asarray(getattr(xp, name)(x, axis=axes, out=out))
+
+    return lower
 
 
 @_reducer("uifc", _accumulate("sum"), transpose={0: lambda ct, x, *, axes: restore(ct, x.shape, axes)})

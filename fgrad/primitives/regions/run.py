@@ -123,7 +123,7 @@ def finish(
         if isinstance(t, TensorType):
             own = owner(a)
             whole = isinstance(a, np.ndarray | getattr(xp, "ndarray", ())) and own.nbytes == a.nbytes
-            if not whole or id(own) in taken or not own.flags.writeable or not a.flags.c_contiguous:
+            if not whole or id(own) in taken or not getattr(own.flags, "writeable", True) or not a.flags.c_contiguous:
                 a = own = xp.array(a, dtype=t.dtype, order="C")
             taken.add(id(own))
         done.append(a)
