@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fgrad.backends import cupy as cupy_backend
 from fgrad.backends import numpy as numpy_backend
 from fgrad.ir.graph import Graph
+from fgrad.ir.types import Device
 
 __all__ = ["compile_graph", "interpret"]
 
 
+def backend(graph: Graph) -> Any:
+    """CuPy's if the graph touches a CUDA device, else NumPy's; who never named a device pays nothing."""
+    return cupy_backend if Device.cuda_named() and cupy_backend.device_in(graph) is not None else numpy_backend
+
+
 def compile_graph(graph: Graph, donated: Mapping[int, int] | None = None) -> Any:
     """The optimised program of `graph`: `program(buffers) -> buffers`."""
-    return numpy_backend.compile(graph, donated or {})
+    return backend(graph).compile(graph, donated or {})
 
 
 def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int]) -> list[Any]:
     """The outputs of `graph` op by op, through the plain lowerings."""
-    return numpy_backend.interpret(graph, buffers, donated)
+    found: list[Any] = backend(graph).interpret(graph, buffers, donated)
+    return found

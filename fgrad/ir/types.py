@@ -32,6 +32,11 @@ class Device:
                 found.type, found.index = kind, at
         return found
 
+    @classmethod
+    def cuda_named(cls) -> bool:
+        """True once a CUDA device was named in this process."""
+        return len(cls._known) > 1
+
     def __reduce__(self) -> Any:
         return Device, (self.type, self.index)
 

@@ -15,6 +15,7 @@ from fgrad.passes.simplify import simplify_final
 
 Observer = Callable[[str, Graph, Graph], None]
 NUMPY: tuple[Pass, ...] = (merge_extensions, simplify_final, fold_constants, share, simplify_final, share, drop_dead)
+CUPY: tuple[Pass, ...] = NUMPY  # groups are fused after these, by the NumPy backend alone
 
 
 def run(graph: Graph, passes: tuple[Pass, ...] = NUMPY, observe: Observer | None = None) -> Graph:
