@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Any
 
-import numpy as np
-
 from fgrad import tree
+from fgrad.backends import devices
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.closures import (
     Function,
@@ -200,7 +199,7 @@ class custom_jvp(Custom):  # noqa: N801  # JAX's name
 
 def zero_cell(t: Any) -> Any:
     """Zeros of the type of `t`."""
-    return concrete(type(t)._result, np.zeros(t._type.shape, t._type.dtype), t._type)
+    return concrete(type(t)._result, devices.zeros(t._type), t._type)
 
 
 class custom_vjp(Custom):  # noqa: N801  # JAX's name
@@ -275,7 +274,7 @@ class custom_vjp(Custom):  # noqa: N801  # JAX's name
 
         def arguments(xs: list[Any]) -> tuple[Any, ...]:
             given = iter(xs[n:])
-            cts = [next(given) if t.inexact else concrete(c, np.zeros(t.shape, t.dtype), t) for c, t in outs]
+            cts = [next(given) if t.inexact else concrete(c, devices.zeros(t), t) for c, t in outs]
             return (*fixed, build_res(xs[:n]), build_out(cts))
 
         assert self.bwd is not None

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fgrad.backends import compile_graph, interpret
+from fgrad.backends import compile_graph, devices, interpret
 from fgrad.eager import explain
 from fgrad.eager.history import Plan, Segment, plan_history
 from fgrad.eager.tape import THREAD, Tape
@@ -174,7 +174,7 @@ def compute(tape: Tape, live: Sequence[Any]) -> None:
         i = places[v]
         a = arrays[i]
         if i in taken:  # two tensors with one value need two buffers
-            a = a.copy()
+            a = devices.put(a, t._device)
         taken.add(i)
         t._data = a
         if segment is not None and v in segment.plan.outputs:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.backends import devices
 from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.history import Segment
@@ -49,7 +50,7 @@ def enter_buffer(tape: Tape, x: Cell) -> Value:
     extra = x._extra
     if extra is not None and extra.exposed:
         if sys.getrefcount(data) > _ALONE or data.base is not None:
-            data = data.copy()
+            data = devices.put(data, x._device)
         else:
             extra.exposed = False
     v = tape.input(x._value.type, data, x._value.needs)

@@ -69,7 +69,7 @@ def as_value(x: Any, value: Any) -> Any:
     cell = value if isinstance(value, Cell) else as_cell(value, type(x)._result)
     if cell._type.dtype != x._type.dtype:
         cell = record(type(x)._result, R["convert"], (cell,), (x._type.dtype,))
-    return cell
+    return cell if cell._device is x._device else record(type(x)._result, R["transfer"], (cell,), (x._device,))
 
 
 def spread_to(value: Any, shape: tuple[int, ...]) -> Any:
@@ -126,7 +126,7 @@ def index_cell(x: Any, i: Any) -> Any:
         a = host_array(list(i) if isinstance(i, range) else i)
         if a.size == 0 and not isinstance(i, np.ndarray):
             a = a.astype(np.int64)
-        return concrete(type(x)._result, a, TensorType(a.shape, a.dtype, x._device))
+        return concrete(type(x)._result, a, TensorType(a.shape, a.dtype))
     return None
 
 
@@ -206,7 +206,7 @@ def add_item(x: Any, basic: Basic, i: Any, axis: int, has_arrays: bool) -> int:
     if kind(cell._type.dtype) == "b":
         check_mask(shape, cell._type.shape, axis)
         found = np.nonzero(concrete_mask(cell))
-        arrays = [concrete(type(x)._result, a, TensorType(a.shape, a.dtype, x._device)) for a in found]
+        arrays = [concrete(type(x)._result, a, TensorType(a.shape, a.dtype)) for a in found]
     elif kind(cell._type.dtype) in "ui":
         arrays = [cell]
     else:
@@ -215,6 +215,7 @@ def add_item(x: Any, basic: Basic, i: Any, axis: int, has_arrays: bool) -> int:
             fix="convert the index with .long()",
         )  # fmt: skip
     for k, a in enumerate(arrays):
+        a = a if a._device is x._device else record(type(a)._result, R["transfer"], (a,), (x._device,))
         basic.arrays.append((len(basic.shape), a))
         add_slice(basic, slice(None), shape[axis + k], axis + k)
     return len(arrays)

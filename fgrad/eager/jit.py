@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fgrad import tree
-from fgrad.backends import compile_graph
+from fgrad.backends import compile_graph, devices
 from fgrad.eager import explain
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES, as_cell, host_array
@@ -19,7 +19,7 @@ from fgrad.eager.enter import enter
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.eager.trace import Recorded, inline_recorded, random_buffers, record_function
-from fgrad.eager.views import buffer_of, store
+from fgrad.eager.views import held, store
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph
@@ -228,9 +228,9 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
 
 def settled(t: Any, donated: bool) -> Any:
     """The contiguous buffer of a cell; a copy if results may overwrite it while somebody else may hold it."""
-    data = buffer_of(t)
-    held = donated and t._extra is not None and (t._extra.exposed or t._extra.base is not None)
-    return np.array(data, order="C") if held or not data.flags.c_contiguous else data
+    data = held(t)
+    shared = donated and t._extra is not None and (t._extra.exposed or t._extra.base is not None)
+    return devices.put(data, t._device) if shared or not data.flags.c_contiguous else data
 
 
 def give_away(leaves: Sequence[Any]) -> None:

@@ -136,7 +136,7 @@ def scalar(tape: Tape, prim: Primitive, other: Value, x: Any, swap: bool) -> Val
             tape.memo.pop(short, None)
         site["changes"] = changed = True
     if changed and not tape.tracing:
-        return tape.input(TensorType((), kind.dtype, kind.device), number(x, kind))
+        return tape.input(TensorType((), kind.dtype), number(x, kind))  # on the host, whatever device the other is on
     found: Value | None = site.get(text)
     if found is None:
         found = site[text] = constant(x, kind)

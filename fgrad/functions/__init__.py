@@ -9,6 +9,7 @@ from fgrad.functions.creation import (
     empty,
     empty_like,
     eye,
+    from_dlpack,
     from_numpy,
     full,
     full_like,
@@ -306,7 +307,7 @@ __all__ = """
     broadcast_to can_cast cat cdouble ceil cfloat chunk clamp clip clone complex128 complex64 concat concatenate
     copysign cos cosh count_nonzero cross cumprod cumsum default_generator diag diagonal digamma dist div divide
     dot double dtype einsum empty empty_like enable_grad eq equal erf erfc erfinv exp exp2 expand expm1 eye fix
-    flatten flip float float16 float32 float64 floor floor_divide fmod frac from_numpy full full_like gather ge
+    flatten flip float float16 float32 float64 floor floor_divide fmod frac from_dlpack from_numpy full full_like gather ge
     get_default_dtype get_rng_state greater greater_equal gt half hstack hypot index_add index_copy index_fill
     index_select inference_mode initial_seed int int16 int32 int64 int8 is_grad_enabled is_inference_mode_enabled
     isclose isfinite isinf isnan kron le lerp less less_equal lgamma linspace load log log10 log1p log2

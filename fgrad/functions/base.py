@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fgrad.eager import autograd
-from fgrad.eager.cell import Cell, concrete, typed_leaf
+from fgrad.eager.cell import Cell, typed_leaf
 from fgrad.eager.convert import host_array
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of, is_leaf, require_grad, view_of, write
@@ -21,9 +21,10 @@ from fgrad.functions import shape as h
 from fgrad.functions.call import R, convert, device_of
 from fgrad.functions.dtypes import Size, as_numpy, face_dtype
 from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.exchange import copied, copy_of, numpy_of, placed, rebuild
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
-from fgrad.ir.types import Device, TensorType
+from fgrad.ir.types import Device
 
 
 class GradFn:
@@ -69,7 +70,7 @@ class Base(Cell):
         a = host_array(data, None if dtype is None else as_numpy(dtype))
         if dtype is None and not isinstance(data, np.ndarray | Base):
             a = a.astype(np.float32)
-        x: Any = concrete(cls, a, TensorType(a.shape, a.dtype, device_of(device)))
+        x: Any = placed(cls, a, device_of(device))
         if requires_grad:
             require_grad(x, True)
         return x
@@ -220,7 +221,7 @@ class Base(Cell):
             if new._type is self._type:
                 write(self, new)
             else:
-                self._data, self._tape = np.array(buffer_of(new)), None
+                self._data, self._tape = copy_of(new), None
                 self._value = typed_leaf(new._type, self._value.needs)
         finally:
             inplace.set_grad(before)
@@ -280,15 +281,11 @@ class Base(Cell):
 
     # numbers ------------------------------------------------------------------------------------------------------------
     def numpy(self, *, force: bool = False) -> Any:
-        """The buffer as a NumPy array that shares memory: writes on either side are seen on the other."""
-        if self._value.needs and not force:
-            raise GradError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.",
-                where=caller(), fix="call detach() first",
-            )  # fmt: skip
-        base = self._extra.base if self._extra is not None and self._extra.base is not None else self
-        base.extra.exposed = True
-        return buffer_of(self)
+        """The buffer as a NumPy array that shares memory: writes on either side are seen on the other.
+
+        force: of a tensor that requires grad too; of one on another device a copy, where without it that is a TypeError.
+        """
+        return numpy_of(self, force)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """NumPy's door."""
@@ -349,7 +346,7 @@ class Base(Cell):
         return format(self.item(), spec) if not self._type.shape and spec else format(repr(self), spec)
 
     def __reduce__(self) -> Any:
-        return rebuild, (type(self), np.array(buffer_of(self)), self._value.needs)
+        return rebuild, (type(self), np.array(buffer_of(self)), self._value.needs, self._device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if not is_leaf(self):
@@ -357,7 +354,7 @@ class Base(Cell):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment",
                 where=caller(), fix="detach() it first",
             )  # fmt: skip
-        new = rebuild(type(self), np.array(buffer_of(self)), self._value.needs)
+        new = copied(self)
         if self.grad is not None:
             new.grad = self.grad.detach().clone()
         memo[id(self)] = new
@@ -398,8 +395,3 @@ class Base(Cell):
     def new_tensor(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
         """A tensor of the dtype and device of this one."""
         return self._result(data, dtype=dtype or self.dtype, device=self.device, requires_grad=requires_grad)
-
-
-def rebuild(cls: type[Any], data: Any, needs: Any) -> Any:
-    """A tensor from its numbers, for pickle and deepcopy."""
-    return concrete(cls, data, TensorType(data.shape, data.dtype), needs)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.backends import devices
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import host_array
 from fgrad.eager.operands import (
@@ -56,7 +57,9 @@ def tensor_of(x: Any, like: Any) -> Any:
     if isinstance(x, Cell):
         return x
     a = host_array(x)
-    return concrete(type(like)._result, a, TensorType(a.shape, a.dtype, like._device if a.ndim else CPU))
+    device = like._device if a.ndim else CPU
+    data = a if device is CPU else devices.put(a, device)
+    return concrete(type(like)._result, data, TensorType(a.shape, a.dtype, device))
 
 
 def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:
@@ -127,9 +130,11 @@ def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
 
 
 def device_of(device: Any) -> Device:
-    """What a user gave as a device."""
+    """What a user gave as a device; DeviceError at once if a CUDA device does not answer."""
     if device is None:
         return CPU
-    if isinstance(device, Device):
-        return device
-    return Device("cuda", device) if isinstance(device, int) else Device(device)
+    if not isinstance(device, Device):
+        device = Device("cuda", device) if isinstance(device, int) else Device(device)
+    devices.library(device)
+    found: Device = device
+    return found

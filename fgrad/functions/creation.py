@@ -19,6 +19,7 @@ from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import inplace
 from fgrad.functions.call import convert, device_of
 from fgrad.functions.dtypes import as_numpy, default_float, number_dtype
+from fgrad.functions.exchange import imported, placed
 from fgrad.functions.random import (
     integer_values,
     normal_values,
@@ -29,14 +30,14 @@ from fgrad.functions.random import (
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
-from fgrad.ir.types import CPU, TensorType
+from fgrad.ir.types import Device, TensorType
 from fgrad.primitives import composites as c
 
 
 def finish(x: Any, device: Any, requires_grad: bool) -> Any:
     """On its device, as a leaf if asked."""
     where = device_of(device)
-    if where is not CPU:
+    if where is not x._device:
         x = inplace.transfer(x, where)
     if requires_grad:
         require_grad(x, True)
@@ -55,7 +56,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, list | tuple) and any_tensor(data):
         data = nested(data)
     a = host_array(data, None if dtype is None else as_numpy(dtype))
-    return finish(concrete(Tensor, a, TensorType(a.shape, a.dtype)), device, requires_grad)
+    return finish(placed(Tensor, a, device_of(device)), device, requires_grad)
 
 
 def any_tensor(data: Any) -> bool:
@@ -83,7 +84,17 @@ def from_numpy(ndarray: Any) -> Any:
     if not isinstance(ndarray, np.ndarray):
         raise DtypeError(f"expected np.ndarray (got {type(ndarray).__name__})", where=caller(), fix="use tensor(data)")
     host_array(ndarray[:0] if ndarray.ndim else ndarray)
-    x = concrete(Tensor, ndarray, TensorType(ndarray.shape, ndarray.dtype))
+    x = placed(Tensor, ndarray)
+    x.extra.exposed = True
+    return x
+
+
+def from_dlpack(ext_tensor: Any) -> Any:
+    """A tensor that shares the memory of an array of any library that speaks DLPack, on the host or a CUDA device."""
+    if isinstance(ext_tensor, Tensor):
+        return ext_tensor
+    a, device = imported(ext_tensor)
+    x = concrete(Tensor, a, TensorType(a.shape, a.dtype, device))
     x.extra.exposed = True
     return x
 
@@ -93,10 +104,14 @@ def fill(shape: tuple[int, ...], value: Any, dtype: Dtype, device: Any, requires
     if any(d < 0 for d in shape):
         raise ArgumentError(f"Trying to create tensor with negative dimension: {list(shape)}", where=caller(),
                             fix="use sizes of 0 or more")  # fmt: skip
-    a = np.asarray(value).astype(dtype)
-    key = ("full", shape, dtype, a.tobytes())
-    x = recorded(Tensor, key, lambda: c.broadcast_to(c.constant(a), shape=shape) if shape else c.constant(a))
+    a, where = np.asarray(value).astype(dtype), device_of(device)
+    key = ("full", shape, dtype, a.tobytes(), where)
+    x = recorded(Tensor, key, lambda: _repeated(c.constant(a, device=where), shape))
     return finish(x, device, requires_grad)
+
+
+def _repeated(number: Any, shape: tuple[int, ...]) -> Any:
+    return c.broadcast_to(number, shape=shape) if shape else number
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -149,13 +164,14 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     floats = any(isinstance(x, float) for x in (start, end, step))
     d = as_numpy(dtype) if dtype is not None else default_float() if floats else np.dtype("int64")
     n = math.ceil((end - start) / step)
-    x = recorded(Tensor, ("arange", n, str(start), str(step), d), lambda: _progression(n, start, step, d))
+    where = device_of(device)
+    x = recorded(Tensor, ("arange", n, str(start), str(step), d, where), lambda: _progression(n, start, step, d, where))
     return finish(x, device, requires_grad)
 
 
-def _progression(n: int, start: Any, step: Any, d: Dtype) -> Any:
+def _progression(n: int, start: Any, step: Any, d: Dtype, device: Device) -> Any:
     wide = np.dtype("float64") if d.kind in "fV" else np.dtype("int64")
-    i = c.iota(shape=(n,), dtype=np.dtype("int64"), axis=0)
+    i = c.iota(shape=(n,), dtype=np.dtype("int64"), axis=0, device=device)
     x = c.convert(i, dtype=wide) * c.constant(np.asarray(step, wide)) + c.constant(np.asarray(start, wide))
     return c.convert(x, dtype=d)
 
@@ -165,7 +181,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     """`steps` numbers from start to end, both included, evenly spaced."""
     d = default_float() if dtype is None else as_numpy(dtype)
     a = np.linspace(float(start), float(end), steps).astype(d)
-    return finish(concrete(Tensor, a, TensorType(a.shape, d)), device, requires_grad)
+    return finish(placed(Tensor, a, device_of(device)), device, requires_grad)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
@@ -173,15 +189,15 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
     """base ** linspace(start, end, steps)."""
     d = default_float() if dtype is None else as_numpy(dtype)
     a = np.logspace(float(start), float(end), steps, base=base).astype(d)
-    return finish(concrete(Tensor, a, TensorType(a.shape, d)), device, requires_grad)
+    return finish(placed(Tensor, a, device_of(device)), device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones on the main diagonal of an n × m matrix."""
     d = default_float() if dtype is None else as_numpy(dtype)
-    shape = (n, n if m is None else m)
-    x = recorded(Tensor, ("eye", shape, d), lambda: c.convert(
-        c.tril_mask(shape=shape, k=0) & c.tril_mask(shape=shape, k=0, upper=True), dtype=d))  # fmt: skip
+    shape, where = (n, n if m is None else m), device_of(device)
+    x = recorded(Tensor, ("eye", shape, d, where), lambda: c.convert(c.tril_mask(shape=shape, k=0, device=where) & c.tril_mask(
+        shape=shape, k=0, upper=True, device=where), dtype=d))  # fmt: skip
     return finish(x, device, requires_grad)
 
 
@@ -193,13 +209,13 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None) -> Any:
 def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Numbers drawn evenly from [0, 1)."""
     d = default_float() if dtype is None else as_numpy(dtype)
-    return finish(uniform_values(Tensor, shape_of(size), 0.0, 1.0, generator, d), device, requires_grad)
+    return finish(uniform_values(Tensor, shape_of(size), 0.0, 1.0, generator, d, device_of(device)), device, requires_grad)
 
 
 def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Draws of the standard normal distribution."""
     d = default_float() if dtype is None else as_numpy(dtype)
-    return finish(normal_values(Tensor, shape_of(size), 0.0, 1.0, generator, d), device, requires_grad)
+    return finish(normal_values(Tensor, shape_of(size), 0.0, 1.0, generator, d, device_of(device)), device, requires_grad)
 
 
 def randint(low: int, high: Any = None, size: Any = None, *, generator: Any = None, dtype: Any = None,
@@ -207,13 +223,13 @@ def randint(low: int, high: Any = None, size: Any = None, *, generator: Any = No
     """Integers of [low, high): `randint(high, size)` or `randint(low, high, size)`; int64 unless given."""
     if size is None:
         low, high, size = 0, low, high
-    x = integer_values(Tensor, tuple(size), low, high, generator, dtype)
+    x = integer_values(Tensor, tuple(size), low, high, generator, dtype, device_of(device))
     return finish(x, device, requires_grad)
 
 
 def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Any:
     """A random order of 0..n-1, int64 unless given."""
-    x = permutation_values(Tensor, n, generator)
+    x = permutation_values(Tensor, n, generator, device_of(device))
     return finish(x if dtype is None else convert(x, as_numpy(dtype)), device, False)
 
 
@@ -223,7 +239,7 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None
         return normal_values(Tensor, tuple(size), float(mean), float(std), generator)
     like = mean if isinstance(mean, Tensor) else std
     shape = (mean + std).shape
-    return normal_values(Tensor, tuple(shape), 0.0, 1.0, generator, like._type.dtype) * std + mean
+    return normal_values(Tensor, tuple(shape), 0.0, 1.0, generator, like._type.dtype, like._device) * std + mean
 
 
 rand_like, randn_like = _like(rand, "rand_like"), _like(randn, "randn_like")
@@ -232,4 +248,4 @@ rand_like, randn_like = _like(rand, "rand_like"), _like(randn, "randn_like")
 def randint_like(input: Any, low: int, high: int | None = None, *, dtype: Any = None) -> Any:
     """randint in the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, input._type.shape, dtype=dtype or input._type.dtype)
+    return randint(low, high, input._type.shape, dtype=dtype or input._type.dtype, device=input._device)

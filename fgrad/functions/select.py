@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.cell import Cell
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_of
+from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into, truth
 from fgrad.functions.reductions import along, along_indices, sum
 from fgrad.functions.shape import expand, flatten, reshape
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
-from fgrad.ir.types import TensorType
 from fgrad.primitives import composites as c
 
 INT64 = np.dtype("int64")
@@ -134,11 +134,11 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of non-zero elements, int64[n, ndim]; or a tuple of vectors. Recording stops here."""
     cls = type(input)._result
     found = np.nonzero(np.atleast_1d(buffer_of(input)))
-    vectors = [concrete(cls, np.ascontiguousarray(a), TensorType(a.shape, a.dtype)) for a in found]
+    vectors = [placed(cls, np.ascontiguousarray(a), input._device) for a in found]
     if as_tuple:
         return tuple(vectors)
     table = np.ascontiguousarray(np.stack(found, 1).reshape(-1, input._type.ndim))
-    return concrete(cls, table, TensorType(table.shape, table.dtype))
+    return placed(cls, table, input._device)
 
 
 def argwhere(input: Any) -> Any:
@@ -171,6 +171,6 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
     cls = type(input)._result
     found = np.unique(buffer_of(input), return_inverse=True, return_counts=True, axis=dim)
     shaped = (found[0], found[1].reshape(input._type.shape if dim is None else -1), found[2])
-    cells = [concrete(cls, np.ascontiguousarray(a), TensorType(a.shape, a.dtype)) for a in shaped]
+    cells = [placed(cls, np.ascontiguousarray(a), input._device) for a in shaped]
     chosen = [cells[0], *([cells[1]] if return_inverse else []), *([cells[2]] if return_counts else [])]
     return tuple(chosen) if len(chosen) > 1 else chosen[0]

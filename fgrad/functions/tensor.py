@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fgrad.eager import indexing
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.record import record
-from fgrad.eager.views import buffer_of, write
+from fgrad.eager.views import write
 from fgrad.errors import ArgumentError
 from fgrad.functions import inplace, linear
 from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
 from fgrad.functions import select as s
 from fgrad.functions import shape as h
-from fgrad.functions.base import Base, rebuild
+from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
 from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
@@ -118,6 +117,19 @@ class Tensor(Base):
     nansum, nanmean, allclose, equal, dist = r.nansum, r.nanmean, r.allclose, r.equal, r.dist
     matmul, mm, bmm, mv, dot, outer, addmm, baddbmm = (
         linear.matmul, linear.mm, linear.bmm, linear.mv, linear.dot, linear.outer, linear.addmm, linear.baddbmm)  # fmt: skip
+
+    # other libraries ----------------------------------------------------------------------------------------------------
+    def __dlpack__(self, **options: Any) -> Any:
+        return shared(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0) if self._device.type == "cpu" else (2, self._device.index)
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        if not self.is_cuda:
+            raise AttributeError("a CPU tensor has no __cuda_array_interface__")
+        return shared(self).__cuda_array_interface__
 
     # in place -----------------------------------------------------------------------------------------------------------
     def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
@@ -222,13 +234,12 @@ class Parameter(Tensor):
     def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:  # noqa: D102
         source = Tensor() if data is None else data
         source = source.detach() if isinstance(source, Cell) else Tensor(source)  # type: ignore[attr-defined]
-        a = np.array(buffer_of(source), order="C")
-        return concrete(cls, a, source._type, bool(requires_grad))  # type: ignore[no-any-return]
+        return concrete(cls, copy_of(source), source._type, bool(requires_grad))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{format_tensor(self)}"
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Parameter:
-        new: Parameter = rebuild(type(self), np.array(buffer_of(self)), self._value.needs)
+        new: Parameter = copied(self)
         memo[id(self)] = new
         return new

@@ -163,7 +163,7 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
     order = np.argsort(keys, axis=0)
     mask = np.ones((rows, cols), np.float32)
     np.put_along_axis(mask, order[: math.ceil(sparsity * rows)], 0.0, axis=0)
-    tensor.mul_(from_array(mask))
+    tensor.mul_(from_array(mask).to(tensor.device))
 
 
 def from_array(a: Any) -> Any:

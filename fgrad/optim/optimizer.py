@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.backends import devices
 from fgrad.eager import engine
 from fgrad.eager.cell import concrete
 from fgrad.eager.enter import enter
@@ -216,4 +217,4 @@ def update_all(rule: Rule, given: tuple[Value, ...], width: int, n: int, flags: 
 def zeros_like(p: Any) -> Any:
     """A state tensor: zeros with a buffer of their own."""
     kind = p._type
-    return concrete(Tensor, np.zeros(kind.shape, kind.dtype), kind)
+    return concrete(Tensor, devices.zeros(kind), kind)

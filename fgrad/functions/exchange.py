@@ -1,0 +1,74 @@
+"""Numbers out of tensors and into them: NumPy, DLPack, other CUDA libraries, pickles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.backends import devices
+from fgrad.eager.cell import concrete
+from fgrad.eager.views import buffer_of, held
+from fgrad.errors import FgradError, GradError
+from fgrad.ir.apply import caller
+from fgrad.ir.types import CPU, Device, TensorType
+
+
+class HostError(FgradError, TypeError):
+    """A host array was asked of a tensor that is elsewhere."""
+
+
+def placed(cls: type[Any], a: Any, device: Device = CPU, needs: bool = False) -> Any:
+    """A host array as a tensor of class `cls` on a device (a CPU tensor keeps the array itself)."""
+    data = a if device is CPU else devices.put(a, device)
+    return concrete(cls, data, TensorType(a.shape, a.dtype, device), needs)
+
+
+def numpy_of(x: Any, force: bool) -> Any:
+    """What `Tensor.numpy()` gives: the buffer itself, which both sides then share; forced, a copy from anywhere."""
+    if force and x._device is not CPU:
+        return buffer_of(x)
+    if x._value.needs and not force:
+        raise GradError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.",
+            where=caller(), fix="call detach() first",
+        )  # fmt: skip
+    if x._device is not CPU:
+        raise HostError(
+            f"can't convert {x._device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.",
+            where=caller(), fix="call cpu() first, or numpy(force=True)",
+        )  # fmt: skip
+    return shared(x)
+
+
+def shared(x: Any) -> Any:
+    """The array of `x` where it lives, which somebody outside may hold from now on."""
+    base = x._extra.base if x._extra is not None and x._extra.base is not None else x
+    base.extra.exposed = True
+    return held(x)
+
+
+def copy_of(x: Any) -> Any:
+    """A copy of the array of `x`, where it lives."""
+    return devices.put(held(x), x._device)
+
+
+def rebuild(cls: type[Any], data: Any, needs: Any, device: Device = CPU) -> Any:
+    """A tensor from its numbers, for pickle."""
+    return placed(cls, data, device, needs)
+
+
+def copied(x: Any) -> Any:
+    """A leaf with the numbers of `x`, for deepcopy."""
+    return concrete(type(x), copy_of(x), x._type, x._value.needs)
+
+
+def imported(ext_tensor: Any) -> tuple[Any, Device]:
+    """The array behind an object that speaks DLPack, and its device; memory is shared unless it is read-only."""
+    kind, index = ext_tensor.__dlpack_device__()
+    device = CPU if kind == 1 else Device("cuda", index)
+    with devices.on(device) as xp:
+        a = xp.from_dlpack(ext_tensor)
+    if device is CPU and not a.flags.writeable:
+        a = np.array(a)
+    return a, device
