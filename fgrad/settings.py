@@ -18,19 +18,20 @@ class Settings:
 
     kernels: "auto" (tiled NumPy first, native code swapped in when it is ready), "plain" (one library call a node),
     "tiled" (fused groups in NumPy only) or "native" (compiled before the first run).
-    num_threads: threads of the native pool.  default_dtype: what Python floats become.
+    num_threads: threads of the matrix library (0: its own choice; programs with small products always use one).
+    default_dtype: what Python floats become.
     """
 
     kernels: str = "auto"
-    num_threads: int = 2
+    num_threads: int = 0
     default_dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuse unknown choices."""
         if self.kernels not in KERNELS:
             raise ArgumentError(f"kernels={self.kernels!r} is not a choice", fix=f"use one of {', '.join(KERNELS)}")
-        if self.num_threads < 1:
-            raise ArgumentError(f"num_threads={self.num_threads}", fix="use 1 or more")
+        if self.num_threads < 0:
+            raise ArgumentError(f"num_threads={self.num_threads}", fix="use 1 or more, or 0 for the library's own choice")
 
 
 _CURRENT = Settings()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends.numpy import calls
+from fgrad.backends.numpy.blas import Threads
 from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.native import Native, able
 from fgrad.backends.numpy.program import Code, Frames
@@ -72,6 +73,7 @@ class Program:
         self.donated, self.kernels = dict(donated), kernels
         self.graph = run(graph, NUMPY)
         self.calls = 0
+        self.threads = Threads(self.graph)
         self.compiled: Future[None] | None = None  # the native code, once asked for
         self.frames = Frames(build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels))
 
@@ -102,7 +104,8 @@ class Program:
             if self.calls > HOT:
                 self.compiled = COMPILER.submit(self.specialise)
         with np.errstate(all="ignore"):
-            return self.frames(buffers)
+            found: list[Any] = self.threads.run(self.frames, buffers)
+            return found
 
 
 def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str | None = None) -> Program:  # noqa: A001  # the name says it
