@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
 from typing import NamedTuple
 
 from fgrad.ir.graph import Graph, Value
@@ -71,12 +73,22 @@ def _inner(space: Axes, over: dict[Value, frozenset[int]], axes: dict[Value, Axe
     again = [over[v] for v in full if v in read]
     if again:
         return again[0]
-    for candidate in dict.fromkeys(default_inner(space, over[v]) for v in full):
+    for candidate in _candidates(space, [over[v] for v in full]):
         if all(compatible(over[v], candidate) for v in full) and all(
             not candidate & set(axes[v.operands[0]]) for v in over if v not in full
         ):
             return candidate
     return frozenset(range(len(space)))
+
+
+def _candidates(space: Axes, overs: list[frozenset[int]]) -> Iterator[frozenset[int]]:
+    """Choices of inner axes: what suits one reduction, then any set, large ones with the last axis first."""
+    yield from dict.fromkeys(default_inner(space, over) for over in overs)
+    last = len(space) - 1 if overs else -1
+    for n in range(last, -1, -1):
+        yield from [frozenset((*axes, last)) for axes in combinations(range(last), n)]
+    for n in range(last, 0, -1):
+        yield from map(frozenset, combinations(range(last), n))
 
 
 def nest_of(graph: Graph) -> Shape:
