@@ -115,6 +115,27 @@ def test_kernels_read_any_view(seed: int) -> None:
     check(trace(build, type_of_array(x)), [x])
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_kernels_hold_reductions_over_any_axes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(d) for d in rng.choice([1, 2, 3, 5, 17], size=rng.integers(1, 5)))
+    x = rng.integers(-3, 4, shape).astype("float32")  # whole numbers: sums are exact in any order
+    groups = [tuple(i for i in range(len(shape)) if rng.integers(2)) for _ in range(rng.integers(2, 6))]
+
+    def build(v: Any) -> list[Any]:
+        y, out = v * 2.0 - v * v, []
+        for axes in groups:
+            top = F["reduce_max"](y, axes=axes)
+            out += [top, F["reduce_sum"](y * v, axes=axes)]
+            if rng.integers(2):  # read again by the rest
+                kept = F["reshape"](top, shape=tuple(1 if i in axes else d for i, d in enumerate(shape)))
+                y = y - F["broadcast_to"](kept, shape=shape)
+                out.append(y)
+        return out
+
+    check(trace(build, type_of_array(x)), [x])
+
+
 def run_case(case: Any, functions: Any, kernels: str) -> list[Any]:
     """The row's values and gradients."""
     with fg.settings(kernels=kernels):
