@@ -1,8 +1,9 @@
 """PyTorch's names: tensors, their methods, and functions over them. Imports eager and everything below.
 
-Inside: dtypes < call < pointwise < reductions, shape < linear, select < random < inplace < base < tensor < creation.
+Inside: dtypes < call < pointwise < classify < reductions, shape < linear, select < random < inplace < base < tensor < creation.
 """
 
+from fgrad.functions.classify import isclose, isfinite, isinf, isnan, nan_to_num
 from fgrad.functions.creation import (
     arange,
     as_tensor,
@@ -142,10 +143,6 @@ from fgrad.functions.pointwise import (
     greater_equal,
     gt,
     hypot,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
     le,
     lerp,
     less,
@@ -165,7 +162,6 @@ from fgrad.functions.pointwise import (
     minimum,
     mul,
     multiply,
-    nan_to_num,
     ne,
     neg,
     negative,

@@ -11,6 +11,7 @@ import numpy as np
 from fgrad.eager import autograd
 from fgrad.eager.cell import Cell, typed_leaf
 from fgrad.eager.convert import host_array
+from fgrad.eager.described import Described
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of, is_leaf, require_grad, view_of, write
 from fgrad.errors import ArgumentError, GradError, ShapeError
@@ -58,7 +59,7 @@ class Handle:
         self._hooks.pop(self._key, None)
 
 
-class Base(Cell):
+class Base(Described):
     """What a tensor is apart from arithmetic: type, autograd state, numbers, conversion."""
 
     __slots__ = ()
@@ -85,26 +86,6 @@ class Base(Cell):
     def dtype(self) -> number_type:
         """Number type."""
         return face_dtype(self._value.type.dtype)  # type: ignore[union-attr]
-
-    @property
-    def device(self) -> Device:
-        """Where the numbers live."""
-        return self._type.device
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return self._type.ndim
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return self._type.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self._type.nbytes
 
     @property
     def is_cuda(self) -> bool:
@@ -301,25 +282,12 @@ class Base(Cell):
             )  # fmt: skip
         return buffer_of(self).item()
 
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return buffer_of(self).tolist()
-
     def __bool__(self) -> bool:
         if self._type.size != 1:
             raise ArgumentError(
                 "Boolean value of Tensor with more than one value is ambiguous", where=caller(), fix="use .any() or .all()"
             )
         return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __complex__(self) -> complex:
-        return complex(self.item())
 
     def __index__(self) -> int:
         if self._type.dtype.kind not in "iub":

@@ -334,35 +334,6 @@ logical_and, logical_or, logical_xor = (
 )  # fmt: skip
 
 
-def isnan(input: Any) -> Any:
-    """True where x is NaN."""
-    return ne(input, input)
-
-
-def isfinite(input: Any) -> Any:
-    """True where x is neither infinite nor NaN."""
-    return eq(input, input) if is_integer(input) else unary(R["is_finite"], input)
-
-
-def isinf(input: Any) -> Any:
-    """True where x is infinite."""
-    return ne(input, input) if is_integer(input) else eq(abs(input), float("inf"))
-
-
-def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """|input - other| <= atol + rtol * |other|, equal infinities included."""
-    x, y = same((input, other))
-    close = eq(x, y)
-    if not is_integer(x):
-        near = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
-        close = logical_or(close, logical_and(near, isfinite(y)))
-        if equal_nan:
-            close = logical_or(close, logical_and(isnan(x), isnan(y)))
-    elif rtol or atol:
-        close = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
-    return close
-
-
 def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
     """input * log(other), 0 where input is 0 (NaN if other is NaN)."""
     d = inexact_result(input, other)
@@ -373,17 +344,6 @@ def _xlogy_rule(x: Any, y: Any) -> Any:
     zero = c.number(0, x)
     skip = c.eq(x, zero) & c.eq(y, y)
     return c.select(skip, zero, x * c.log(c.select(skip, c.number(1, y), y)))
-
-
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Any = None) -> Any:
-    """NaN, +inf and -inf replaced by numbers (the largest and smallest finite ones by default)."""
-    if is_integer(input):
-        return into(out, input.clone())
-    info = np.finfo(input._type.dtype) if input._type.dtype.kind != "V" else None
-    top = float(info.max) if info is not None else 3.3895313892515355e38
-    y = where(isnan(input), nan, input)
-    y = where(eq(y, float("inf")), top if posinf is None else posinf, y)
-    return into(out, where(eq(y, float("-inf")), -top if neginf is None else neginf, y))
 
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:

@@ -13,8 +13,9 @@ import numpy as np
 from fgrad.eager.record import record, record_items
 from fgrad.errors import ArgumentError, DtypeError, RangeError
 from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer
+from fgrad.functions.classify import isclose
 from fgrad.functions.dtypes import as_numpy
-from fgrad.functions.pointwise import binary, div, into, isclose, maximum, minimum, ne, truth, where
+from fgrad.functions.pointwise import binary, div, into, maximum, minimum, ne, truth, where
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact
 from fgrad.ir.operators import FUNCTIONS

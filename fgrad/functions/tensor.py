@@ -9,6 +9,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.record import record
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError
+from fgrad.functions import classify as k
 from fgrad.functions import inplace, linear
 from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
@@ -98,8 +99,8 @@ class Tensor(Base):
     asinh, acosh, atanh, atan2, hypot, copysign = p.asinh, p.acosh, p.atanh, p.atan2, p.hypot, p.copysign
     sigmoid, relu, erf, erfc, erfinv, lgamma, digamma = p.sigmoid, p.relu, p.erf, p.erfc, p.erfinv, p.lgamma, p.digamma
     floor, ceil, round, trunc, frac, clamp, clip, lerp = p.floor, p.ceil, p.round, p.trunc, p.frac, p.clamp, p.clamp, p.lerp
-    addcmul, addcdiv, xlogy, logaddexp, nan_to_num = p.addcmul, p.addcdiv, p.xlogy, p.logaddexp, p.nan_to_num
-    maximum, minimum, isnan, isinf, isfinite, isclose = p.maximum, p.minimum, p.isnan, p.isinf, p.isfinite, p.isclose
+    addcmul, addcdiv, xlogy, logaddexp, nan_to_num = p.addcmul, p.addcdiv, p.xlogy, p.logaddexp, k.nan_to_num
+    maximum, minimum, isnan, isinf, isfinite, isclose = p.maximum, p.minimum, k.isnan, k.isinf, k.isfinite, k.isclose
     eq, ne, lt, le, gt, ge = p.eq, p.ne, p.lt, p.le, p.gt, p.ge
     logical_not, logical_and, logical_or, logical_xor = p.logical_not, p.logical_and, p.logical_or, p.logical_xor
     bitwise_not, bitwise_and, bitwise_or, bitwise_xor = p.bitwise_not, p.bitwise_and, p.bitwise_or, p.bitwise_xor

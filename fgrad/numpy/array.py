@@ -9,14 +9,15 @@ import numpy as np
 
 from fgrad.eager import indexing
 from fgrad.eager.arrays import array_of, as_dtype
-from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.cell import concrete
 from fgrad.eager.convert import FACES
+from fgrad.eager.described import Described
 from fgrad.eager.operands import convert
 from fgrad.eager.updates import At
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError, TraceError
 from fgrad.ir.apply import caller
-from fgrad.ir.types import Device, TensorType
+from fgrad.ir.types import TensorType
 from fgrad.numpy import creation as k
 from fgrad.numpy import elementwise as e
 from fgrad.numpy import linear, search
@@ -44,7 +45,7 @@ def _both(f: Op) -> tuple[Op, Op]:
     return _operator(f), _operator(f, swap=True)
 
 
-class ndarray(Cell):  # noqa: N801  # NumPy's name
+class ndarray(Described):  # noqa: N801  # NumPy's name
     """Numbers with a shape, a dtype and a device. Immutable: `x.at[index].set(value)` gives a changed copy."""
 
     __slots__ = ()
@@ -67,29 +68,9 @@ class ndarray(Cell):  # noqa: N801  # NumPy's name
         return self._type.dtype
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self._type.ndim
-
-    @property
     def size(self) -> int:
         """Number of elements."""
         return self._type.size
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return self._type.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self._type.nbytes
-
-    @property
-    def device(self) -> Device:
-        """Where the numbers live."""
-        return self._type.device
 
     @property
     def T(self) -> Any:  # noqa: N802  # NumPy's name
@@ -195,10 +176,6 @@ class ndarray(Cell):  # noqa: N801  # NumPy's name
             )  # fmt: skip
         return buffer_of(self).item()
 
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return buffer_of(self).tolist()
-
     def tobytes(self) -> bytes:
         """The elements' bytes in C order."""
         return bytes(buffer_of(self).tobytes())
@@ -210,15 +187,6 @@ class ndarray(Cell):  # noqa: N801  # NumPy's name
                 fix="use .any() or .all()",
             )  # fmt: skip
         return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __complex__(self) -> complex:
-        return complex(self.item())
 
     def __index__(self) -> int:
         if self._type.shape or self._type.dtype.kind not in "iub":
