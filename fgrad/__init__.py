@@ -73,6 +73,7 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+__all__.sort()
 
 
 def __getattr__(name: str) -> Any:

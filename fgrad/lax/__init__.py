@@ -55,3 +55,4 @@ __all__ = [
     "switch",
     "while_loop",
 ]
+__all__.sort()

@@ -47,3 +47,4 @@ __all__ = [
     "issubdtype", "linalg", "nan", "ndarray", "newaxis", "number", "pi", "uint16", "uint32", "uint64", "uint8",
     *choices.__all__, *creation.__all__, *elementwise.__all__, *extras.__all__, *linear.__all__, *reductions.__all__, *search.__all__, *shapes.__all__,
 ]  # fmt: skip
+__all__.sort()
