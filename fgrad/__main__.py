@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from fgrad.demo import command as demo
 from fgrad.inspector import command as inspect
+from fgrad.inspector import doctor
 
 COMMANDS = {
     "demo": (demo.configure, "trains a CNN and an MLP on real handwritten digits, and writes what was compiled"),
+    "doctor": (doctor.configure, "what this installation computes with: versions, BLAS, threads, the kernel cache"),
     "inspect": (inspect.configure, "the graph of a function, what each pass changed, the program"),
 }
 
@@ -18,10 +20,13 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="fgrad", description="Deep learning on NumPy and CuPy, compiled.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND")
     for name, (configure, text) in COMMANDS.items():
         configure(commands.add_parser(name, help=text, description=text))
     options = parser.parse_args(argv)
+    if not hasattr(options, "run"):
+        parser.print_help(sys.stderr)
+        return 2
     code: int = options.run(options)
     return code
 

@@ -333,7 +333,7 @@ def all_names(code: Any) -> Iterator[str]:
 # who computes in NumPy ------------------------------------------------------------------------------------------------
 HARMLESS = set(
     "array asarray ascontiguousarray empty zeros ones frombuffer dtype finfo iinfo errstate can_cast may_share_memory "
-    "broadcast_shapes isscalar shape array2string printoptions get_printoptions float32 float64 complex128 int64 uint64 uint32 bool_"
+    "broadcast_shapes isscalar shape array2string printoptions get_printoptions show_config float32 float64 complex128 int64 uint64 uint32 bool_"
     .split()
 )  # fmt: skip
 ALLOWED = {

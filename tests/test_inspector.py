@@ -197,6 +197,9 @@ WRONG = [
     (["{}:f", "float32[2]@cuda:0"], "argument 'float32[2]@cuda:0': expected a tensor type on the cpu"),
     (["{}:f"], "{}:f: f() missing 1 required positional argument: 'x'"),
     (["{}:g", "float32[2,3]"], None),
+    (["{}:f", "--shapes", "float31[2]"], None),
+    (["{}:f", "--args", "much"], None),
+    (["{}:f", "--shapes", "float32[2]", "--pass", "sharing"], None),
 ]
 
 
@@ -208,6 +211,120 @@ def test_command_errors_are_one_line_and_exit_code_2(file, capsys, args, message
     assert err.count("\n") == 1
     if message is not None:
         assert err == f"fgrad inspect: {message.format(file)}\n"
+
+
+MODELS = """
+import fgrad as torch
+from fgrad import nn, numpy as jnp
+
+
+class Net(nn.Module):
+    def __init__(self, width=5):
+        super().__init__()
+        self.layer = nn.Linear(4, width)
+
+    def forward(self, x):
+        return self.layer(x).relu()
+
+
+class Needy(Net):
+    def __init__(self, width):
+        super().__init__(width)
+
+
+net = Net(6)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def train():
+    optimizer.zero_grad()
+    loss = net(torch.ones(2, 4)).sum()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+@torch.jit
+def step(w, x, rate):
+    value, grad = torch.value_and_grad(lambda w: jnp.sum((x @ w) ** 2))(w)
+    return w - rate * grad, value
+"""
+
+
+@pytest.fixture
+def models(tmp_path):
+    path = tmp_path / "models.py"
+    path.write_text(MODELS)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["{}:Net", "--shapes", "float32[3,4]"], ["float32[3,5]", "dot_general", "models.py:12"]),
+        (["{}:net", "--shapes", "float32[3,4]"], ["float32[3,6]", "dot_general"]),
+        (["{}:train"], ["dot_general", "float32[6,4] = sub", "optimizer.step()"]),
+        (["{}:step", "--numpy", "--shapes", "float32[4,2]", "float32[3,4]", "--args", "0.5"], ["graph step(", "float32[4,2] = sub"]),
+    ],
+)
+def test_command_shows_modules_eager_steps_and_functional_steps(models, capsys, arguments, parts):
+    assert main(["inspect", *[a.format(models) for a in arguments]]) == 0
+    out = capsys.readouterr().out
+    for part in parts:
+        assert part in out
+
+
+def test_command_asks_for_an_instance_of_a_class_with_arguments(models, capsys):
+    assert main(["inspect", f"{models}:Needy", "--shapes", "float32[3,4]"]) == 2
+    assert capsys.readouterr().err.endswith("'width'; name an instance instead\n")
+
+
+def test_command_shows_one_pass(file, capsys):
+    assert main(["inspect", f"{file}:f", "--shapes", "float32[2,3]", "--args", "1", "--pass", "simplify_final"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("pass simplify_final: ") == 2
+    assert out.startswith("pass simplify_final: ")
+    assert "pass share" not in out
+    first = out.split("pass simplify_final: ")[1]
+    before, after = first.split("after: ")
+    assert "before: 2 nodes" in before
+    assert "mul(%0, 1" in before
+    assert after.startswith("1 nodes")
+    assert "-  %1: float32[2,3] = mul(%0, 1.0:float32)" in after
+    assert "no change" in out
+
+
+def test_command_shows_every_pass(file, capsys):
+    assert main(["inspect", f"{file}:f", "--shapes", "float32[2,3]", "--pass", "all"]) == 0
+    out = capsys.readouterr().out
+    for name in ("merge_extensions", "simplify_final", "fold_constants", "share", "drop_dead", "fuse_groups"):
+        assert f"pass {name}: " in out
+    assert main(["inspect", f"{file}:f", "--shapes", "float32[2,3]", "--pass", "share", "--format", "json"]) == 0
+    assert {s["name"] for s in json.loads(capsys.readouterr().out)["stages"]} == {"share"}
+
+
+def test_an_unknown_pass_is_refused_with_the_known_ones(file, capsys):
+    assert main(["inspect", f"{file}:f", "--shapes", "float32[2]", "--pass", "sharing"]) == 2
+    err = capsys.readouterr().err
+    assert "there is no pass 'sharing'" in err
+    assert "merge_extensions, simplify_final" in err
+
+
+def test_without_a_command_help_is_printed(capsys):
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    for word in ("usage: fgrad", "demo", "inspect", "doctor"):
+        assert word in err
+
+
+def test_doctor_says_what_is_installed(capsys, monkeypatch):
+    monkeypatch.setenv("FGRAD_CACHE_DIR", "/somewhere/else")
+    assert main(["doctor"]) == 0
+    out = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
+    assert out["numpy"] == np.__version__
+    assert "/somewhere/else" in out["kernel"] or "/somewhere/else" in str(out)
+    assert "BLAS" in out
 
 
 def test_command_reports_a_file_that_cannot_be_run(tmp_path, capsys):

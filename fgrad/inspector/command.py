@@ -1,4 +1,4 @@
-"""`fgrad inspect FILE.py:FUNCTION ARGUMENT ...`."""
+"""`fgrad inspect FILE.py:FUNCTION [--shapes TYPE ...] [--args NUMBER ...] [--pass NAME|all] [--format FORM]`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.errors import FgradError, IRError
+from fgrad.errors import ArgumentError, FgradError, IRError
 from fgrad.functions import from_numpy
 from fgrad.inspector.inspect import inspect
 from fgrad.inspector.report import Report
 from fgrad.ir.parse import parse_type
 from fgrad.ir.types import CPU, TensorType
+from fgrad.nn import Module
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "text": str,
@@ -32,8 +33,11 @@ class UsageError(Exception):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("function", metavar="FILE.py:FUNCTION", help="a function of tensors in a file")
+    parser.add_argument("function", metavar="FILE.py:FUNCTION", help="a function, a training step, or a Module (class or instance)")
     parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="a type such as float32[2,3], or a number")
+    parser.add_argument("--shapes", nargs="+", default=[], metavar="TYPE", help="tensors to call it with, such as float32[2,3]")
+    parser.add_argument("--args", nargs="+", default=[], metavar="NUMBER", help="numbers to call it with, after the tensors")
+    parser.add_argument("--pass", dest="only", metavar="NAME", help="only what this pass did: before, after, diff; all: every pass")
     parser.add_argument("--format", choices=FORMATS, default="text", help="text (default), json, dot or py")
     parser.add_argument("--numpy", action="store_true", help="pass fgrad.numpy arrays instead of tensors")
     parser.set_defaults(run=run)
@@ -56,8 +60,12 @@ def find_function(spec: str) -> Callable[..., Any]:
     found = scope.get(name)
     if not callable(found):
         names = sorted(k for k, v in scope.items() if callable(v) and getattr(v, "__module__", None) == "<run_path>")
+        names += sorted(k for k, v in scope.items() if isinstance(v, Module))
         raise UsageError(f"{file} has no function {name!r} (it has: {', '.join(names) or 'none'})")
-    made: Callable[..., Any] = found
+    try:
+        made: Callable[..., Any] = found() if isinstance(found, type) and issubclass(found, Module) else found
+    except TypeError as e:
+        raise UsageError(f"{spec}: {e}; name an instance instead") from e
     return made
 
 
@@ -82,13 +90,24 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report; 0, or 2 with one line on stderr."""
     try:
         f = find_function(options.function)
-        args = [argument(a, options.numpy) for a in options.arguments]
-        text = FORMATS[options.format](_inspect(f, args, options.function))
+        args = [argument(a, options.numpy) for a in (*options.arguments, *options.shapes, *options.args)]
+        text = shown(_inspect(f, args, options.function), options.format, options.only)
     except UsageError as e:
         sys.stderr.write(f"fgrad inspect: {e}\n")
         return 2
     sys.stdout.write(text + "\n")
     return 0
+
+
+def shown(report: Report, form: str, only: str | None) -> str:
+    """The report in a form; with `only`, what that pass did."""
+    if only is None:
+        return FORMATS[form](report)
+    try:
+        part = report.only(only)
+    except ArgumentError as e:
+        raise UsageError(f"--pass: {' '.join(str(e).split())}") from e
+    return part.passes() if form == "text" else FORMATS[form](part)
 
 
 def _inspect(f: Callable[..., Any], args: Sequence[Any], spec: str) -> Report:

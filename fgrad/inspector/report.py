@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from fgrad.backends.numpy import Program, compile
 from fgrad.backends.numpy.native import able
+from fgrad.errors import ArgumentError
 from fgrad.inspector.listing import Labels, amount, diff, listing, rows
 from fgrad.ir.cost import Cost, cost
 from fgrad.ir.dot import to_dot
@@ -114,6 +115,25 @@ class Report:
     def to_dot(self) -> str:
         """The graph after all passes, for Graphviz."""
         return to_dot(self.final, name=self.name)
+
+    def only(self, name: str) -> Report:
+        """This report with the stages of one pass alone ("all": every one). Raises ArgumentError if there is none."""
+        chosen = tuple([s for s in self.stages if name in (s.name, "all")])
+        if not chosen:
+            known = ", ".join(dict.fromkeys(s.name for s in self.stages))
+            raise ArgumentError(f"there is no pass {name!r}", fix=f"use all or one of {known}")
+        return replace(self, stages=chosen)
+
+    def passes(self) -> str:
+        """Each stage as text: the graph before, the graph after, and what changed."""
+        labels, lines = Labels(), []
+        for stage in self.stages:
+            changes = diff(stage.before, stage.after, labels)
+            lines.append(f"pass {stage.name}: {stage.seconds * 1e3:.2f} ms")
+            for word, graph in (("before", stage.before), ("after", stage.after)):
+                lines += [f"{word}: {len(graph.values())} nodes", *listing(graph, labels.number(graph), self.name)]
+            lines += ["diff:", *changes, ""] if changes else ["no change", ""]
+        return "\n".join(lines).rstrip()
 
 
 def report(
