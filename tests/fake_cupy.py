@@ -20,7 +20,7 @@ SCALARS = (bool, int, float, complex, np.generic)
 int8, uint8, int32, uint32, int64, uint64, float32, float64, bool_ = (
     np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64, np.float32, np.float64, np.bool_
 )  # fmt: skip
-iinfo, finfo = np.iinfo, np.finfo
+iinfo = np.iinfo
 
 
 class Flags:
@@ -56,9 +56,8 @@ class ndarray:  # CuPy's name
     def _shown(self, a: Any) -> ndarray:
         """A result that may be a view."""
         here(self)
-        a = np.asarray(a)
-        shares = np.may_share_memory(a, self._a)
-        return ndarray(a, (self if self._base is None else self._base) if shares else None)
+        root = self if self._base is None else self._base
+        return ndarray(np.asarray(a), root if np.may_share_memory(a, self._a) else None)
 
     def get(self) -> np.ndarray:
         return np.array(self._a, order="C")
@@ -385,10 +384,7 @@ class Device:
         CURRENT[0] = self.before.pop()
 
 
-class CUDARuntimeError(RuntimeError):
-    pass
-
-
+CUDARuntimeError = type("CUDARuntimeError", (RuntimeError,), {})
 cuda = SimpleNamespace(
     Device=Device,
     runtime=SimpleNamespace(
