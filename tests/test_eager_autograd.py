@@ -273,6 +273,13 @@ def scenario_requires_grad_(t: Any) -> list[Any]:
     return [x.grad, x.is_leaf]
 
 
+def scenario_pending_leaf_used_again(t: Any) -> list[Any]:
+    x = t.arange(3.0).requires_grad_()
+    for _ in range(3):
+        (x * x).sum().backward()
+    return [x.grad]
+
+
 SCENARIOS = {k.removeprefix("scenario_"): v for k, v in list(globals().items()) if k.startswith("scenario_")}
 
 

@@ -83,7 +83,8 @@ def check_usable(tape: Tape, roots: tuple[Value, ...], reads: Sequence[tuple[Val
         engine.check_stale(tape, [x for _, x in reads])
     if tape.consumed:
         freed = freed_values(tape)
-        if any(x in freed and x.prim is not None for _, x in reads) or any(r in freed and r.prim is not None for r in roots):
+        used = [x for x in (*(x for _, x in reads), *roots) if x in freed]
+        if any(x.prim is not None and not is_variable(x) for x in used):  # leaves are never freed
             raise freed_error()
     if tape.overwritten:
         for _, x in reads:
