@@ -13,7 +13,6 @@ from typing import Any
 
 from benchmarks import mlp
 
-
 PAUSE = 0.5  # seconds: thread pools of the runner before go on spinning for a while
 
 
