@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fgrad.backends import cupy as cupy_backend
-from fgrad.backends import numpy as numpy_backend
+from fgrad.errors import need
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import Device
 
@@ -14,8 +13,12 @@ __all__ = ["compile_graph", "interpret"]
 
 
 def backend(graph: Graph) -> Any:
-    """CuPy's if the graph touches a CUDA device, else NumPy's; who never named a device pays nothing."""
-    return cupy_backend if Device.cuda_named() and cupy_backend.device_in(graph) is not None else numpy_backend
+    """CuPy's if the graph touches a CUDA device, else NumPy's; each is imported when first needed, with its passes."""
+    if Device.cuda_named():
+        cupy = need("fgrad.backends.cupy")
+        if cupy.device_in(graph) is not None:
+            return cupy
+    return need("fgrad.backends.numpy")
 
 
 def compile_graph(graph: Graph, donated: Mapping[int, int] | None = None) -> Any:
