@@ -341,3 +341,12 @@ def test_what_a_layer_was_made_with_can_be_changed() -> None:
     linear.out_features = 4  # describes only, as in PyTorch
     assert linear(x).shape == (8, 3)
     assert copy.deepcopy(linear)(x).shape == (8, 3)
+
+
+def test_a_held_buffer_of_a_compiled_module_sees_its_writes() -> None:
+    net = nn.BatchNorm1d(3)
+    mean = net.running_mean.numpy()
+    x = fg.randn(8, 3) + 2
+    y = fg.compile(net)(x)
+    np.testing.assert_allclose(mean, 0.1 * x.numpy().mean(0), rtol=1e-5)
+    np.testing.assert_allclose(y.detach().numpy().mean(0), 0.0, atol=1e-5)

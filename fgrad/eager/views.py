@@ -112,8 +112,17 @@ def put(tape: Tape, old: Value, path: tuple[Any, ...], new: Value) -> Value:
 
 def store(tape: Tape, *writes: tuple[Cell, Value]) -> None:
     """Binds base cells to values; buffers that somebody holds see the writes at once, after all of them."""
+    land(tape, bind_all(tape, *writes))
+
+
+def bind_all(tape: Tape, *writes: tuple[Cell, Value]) -> list[tuple[Cell, Any]]:
+    """Binds base cells to values; returns those whose buffers somebody may hold, for `land`."""
     homes = [(x, bind(tape, x, v)) for x, v in writes]
-    held = [(x, home) for x, home in homes if home is not None]
+    return [(x, home) for x, home in homes if home is not None]
+
+
+def land(tape: Tape, held: list[tuple[Cell, Any]]) -> None:
+    """Brings writes to the buffers that somebody holds; nothing may be recorded on `tape` after that."""
     if held and not tape.tracing:
         engine.flush(tape)
         for x, home in held:

@@ -13,7 +13,7 @@ from fgrad.eager.enter import enter
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import Recorded, inline_recorded, record_function
-from fgrad.eager.views import store
+from fgrad.eager.views import bind_all, land
 from fgrad.errors import TraceError
 from fgrad.ir.apply import caller
 
@@ -84,8 +84,9 @@ def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
     tape = THREAD.tape
     values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
     default = type(cells[0])._result if cells else None
-    store(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))  # before the results exist, as in eager code
+    held = bind_all(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))  # in the order of eager code
     out = [wrap(c or default, tape, v) for c, v in zip(recorded.classes, values, strict=False)]  # type: ignore[arg-type]
+    land(tape, held)
     return tree.unflatten(recorded.out_spec, out)
 
 
