@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from fgrad.primitives.checks import is_half, store
 from fgrad.primitives.shape import kept
+from fgrad.primitives.workspace import Workspace, workspace
 
 Shape = tuple[int, ...]
 _FEW = 8  # channels of a group under which windows are copied channels first
@@ -58,7 +59,7 @@ class Geometry(NamedTuple):
             )
 
 
-def _grid(xp: Any, x: Any, g: Geometry, *, last: bool) -> Any:
+def _grid(ws: Workspace, x: Any, g: Geometry, *, last: bool) -> Any:
     """`x` dilated and padded with zeros, contiguous; channels last or first."""
     spatial = x.shape[2:]
     source, target = g.cuts(spatial)
@@ -70,50 +71,54 @@ def _grid(xp: Any, x: Any, g: Geometry, *, last: bool) -> Any:
         source, target = (slice(None), slice(None), *source), (slice(None), slice(None), *target)
         shape = (*x.shape[:2], *g.padded(spatial))
     if shape == x.shape:
-        return xp.ascontiguousarray(x)
-    grid = xp.zeros(shape, x.dtype)
+        return ws.contiguous(x)
+    grid = ws.full(shape, x.dtype, 0)
     grid[target] = x[source]
     return grid
 
 
-def _from_grid(xp: Any, grid: Any, shape: Shape, g: Geometry) -> Any:
+def _from_grid(ws: Workspace, grid: Any, shape: Shape, g: Geometry) -> Any:
     """Transpose of `_grid`, channels last: what stands on the grid for each element of x."""
     source, target = g.cuts(shape[2:])
-    y = xp.zeros((shape[0], *shape[2:], shape[1]), grid.dtype)
+    y = ws.full((shape[0], *shape[2:], shape[1]), grid.dtype, 0)
     y[(slice(None), *source)] = grid[(slice(None), *target)]
     return y.transpose((0, y.ndim - 1, *range(1, y.ndim - 1)))
 
 
-def _rows(xp: Any, grid: Any, w: Shape, out: Shape, g: Geometry) -> Any:
+def _rows(ws: Workspace, grid: Any, w: Shape, out: Shape, g: Geometry) -> Any:
     """Windows of a channels-last grid: [group, image and position, tap and channel]."""
     n, c, s = grid.shape[0], grid.shape[-1] // g.groups, grid.strides
     moves = [a * b for a, b in zip(s[1:-1], g.stride, strict=True)]
     steps = [a * b for a, b in zip(s[1:-1], g.w_dilation, strict=True)]
-    windows = xp.lib.stride_tricks.as_strided(
+    windows = ws.xp.lib.stride_tricks.as_strided(
         grid, (g.groups, n, *out, *w, c), (s[-1] * c, s[0], *moves, *steps, s[-1])
     )
-    return xp.ascontiguousarray(windows).reshape(g.groups, n * math.prod(out), math.prod(w) * c)
+    return ws.copy(windows).reshape(g.groups, n * math.prod(out), math.prod(w) * c)
 
 
-def _columns(xp: Any, grid: Any, w: Shape, out: Shape, g: Geometry) -> Any:
+def _columns(ws: Workspace, grid: Any, w: Shape, out: Shape, g: Geometry) -> Any:
     """Windows of a channels-first grid: [image, group, channel and tap, position]."""
     n, c, s = grid.shape[0], grid.shape[1] // g.groups, grid.strides
     moves = [a * b for a, b in zip(s[2:], g.stride, strict=True)]
     steps = [a * b for a, b in zip(s[2:], g.w_dilation, strict=True)]
-    windows = xp.lib.stride_tricks.as_strided(grid, (n, g.groups, c, *w, *out), (s[0], s[1] * c, s[1], *steps, *moves))
-    return xp.ascontiguousarray(windows).reshape(n, g.groups, c * math.prod(w), math.prod(out))
+    windows = ws.xp.lib.stride_tricks.as_strided(
+        grid, (n, g.groups, c, *w, *out), (s[0], s[1] * c, s[1], *steps, *moves)
+    )
+    return ws.copy(windows).reshape(n, g.groups, c * math.prod(w), math.prod(out))
 
 
-def _kernel_rows(xp: Any, w: Any, groups: int) -> Any:
+def _kernel_rows(ws: Workspace, w: Any, groups: int) -> Any:
     """The kernel as [group, tap and channel in, channel out]."""
     o, c = w.shape[:2]
-    return w.reshape(groups, o // groups, c, -1).transpose(0, 3, 2, 1).reshape(groups, -1, o // groups)
+    split = ws.contiguous(w).reshape(groups, o // groups, c, -1)
+    return ws.copy(split.transpose(0, 3, 2, 1)).reshape(groups, -1, o // groups)
 
 
-def _image_rows(xp: Any, y: Any, groups: int) -> Any:
+def _image_rows(ws: Workspace, y: Any, groups: int) -> Any:
     """An image batch as [group, image and position, channel]."""
     n, o = y.shape[:2]
-    return y.reshape(n, groups, o // groups, -1).transpose(1, 0, 3, 2).reshape(groups, -1, o // groups)
+    split = ws.contiguous(y).reshape(n, groups, o // groups, -1)
+    return ws.copy(split.transpose(1, 0, 3, 2)).reshape(groups, -1, o // groups)
 
 
 def _chunks(n: int, each: int) -> Iterator[slice]:
@@ -123,35 +128,45 @@ def _chunks(n: int, each: int) -> Iterator[slice]:
         yield slice(start, start + count)
 
 
-def _wide(x: Any, w: Any) -> tuple[Any, Any]:
-    return (x.astype("float32"), w.astype("float32")) if is_half(x.dtype) else (x, w)
+def _wide(ws: Workspace, x: Any, w: Any) -> tuple[Any, Any]:
+    return (ws.copy(x, "float32"), ws.copy(w, "float32")) if is_half(x.dtype) else (x, w)
+
+
+def _product(ws: Workspace, a: Any, b: Any) -> Any:
+    """The matrix product of two stacks."""
+    return ws.xp.matmul(a, b, out=ws.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype))
 
 
 def conv(xp: Any, out: Any, x: Any, w: Any, **params: Any) -> Any:
     """The lowering of conv.conv."""
-    g, own = Geometry(**params), x.dtype
-    x, w = _wide(x, w)
-    n, o, spatial = x.shape[0], w.shape[0], g.output(x.shape[2:], w.shape[2:])
-    direct = out is not None and out.dtype == x.dtype and out.flags.c_contiguous
-    y = out if direct else xp.empty((n, o, *spatial), x.dtype)
-    if not y.size or not w.size:
-        y[...] = 0
-    elif w.shape[1] == 1 and g.groups > 1:
-        _conv_taps(xp, y, x, w, g)
-    else:
-        stacked = y.reshape(n, g.groups, o // g.groups, -1)
-        few = w.shape[1] < _FEW
-        for part in _chunks(n, math.prod(spatial) * x.shape[1] * math.prod(w.shape[2:])):
-            grid = _grid(xp, x[part], g, last=not few)
+    g = Geometry(**params)
+    if out is None:
+        out = xp.empty((x.shape[0], w.shape[0], *g.output(x.shape[2:], w.shape[2:])), x.dtype)
+    with workspace(xp) as ws:
+        x, w = _wide(ws, x, w)
+        y = out if out.dtype == x.dtype and out.flags.c_contiguous else ws.empty(out.shape, x.dtype)
+        if not y.size or not w.size:
+            y[...] = 0
+        elif w.shape[1] == 1 and g.groups > 1:
+            _conv_taps(ws, y, x, w, g)
+        else:
+            _conv_products(ws, y, x, w, g)
+        return store(xp, out, y)
+
+
+def _conv_products(ws: Workspace, y: Any, x: Any, w: Any, g: Geometry) -> None:
+    """Windows by kernels, as one matrix product for each part of the batch."""
+    xp, spatial, few = ws.xp, y.shape[2:], w.shape[1] < _FEW
+    stacked = y.reshape(y.shape[0], g.groups, w.shape[0] // g.groups, -1)
+    flat = ws.contiguous(w).reshape(*stacked.shape[1:3], -1) if few else _kernel_rows(ws, w, g.groups)
+    for part in _chunks(y.shape[0], math.prod(spatial) * x.shape[1] * math.prod(w.shape[2:])):
+        with workspace(xp) as inner:
+            grid = _grid(inner, x[part], g, last=not few)
             if few:
-                columns = _columns(xp, grid, w.shape[2:], spatial, g)
-                xp.matmul(w.reshape(g.groups, o // g.groups, -1), columns, out=stacked[part])
+                xp.matmul(flat, _columns(inner, grid, w.shape[2:], spatial, g), out=stacked[part])
             else:
-                z = xp.matmul(_rows(xp, grid, w.shape[2:], spatial, g), _kernel_rows(xp, w, g.groups))
-                stacked[part] = z.reshape(g.groups, grid.shape[0], -1, o // g.groups).transpose(1, 0, 3, 2)
-    if direct:
-        return out
-    return store(xp, out, y) if out is not None else y.astype(own, copy=False)
+                z = _product(inner, _rows(inner, grid, w.shape[2:], spatial, g), flat)
+                stacked[part] = z.reshape(g.groups, grid.shape[0], -1, z.shape[2]).transpose(1, 0, 3, 2)
 
 
 def _per_channel(w: Any, tap: Shape, groups: int, rank: int) -> Any:
@@ -159,13 +174,15 @@ def _per_channel(w: Any, tap: Shape, groups: int, rank: int) -> Any:
     return w[(slice(None), 0, *tap)].reshape(groups, -1, *(1,) * rank)
 
 
-def _conv_taps(xp: Any, y: Any, x: Any, w: Any, g: Geometry) -> None:
+def _conv_taps(ws: Workspace, y: Any, x: Any, w: Any, g: Geometry) -> None:
     """One kernel for each channel: a sum of scaled shifts."""
-    grid = _grid(xp, x, g, last=False)
+    grid = _grid(ws, x, g, last=False)
     z = y.reshape(y.shape[0], g.groups, -1, *y.shape[2:])
     z[...] = 0
+    term = ws.empty(z.shape, z.dtype)
     for tap, cut in g.taps(w.shape[2:], y.shape[2:]):
-        z += grid[(slice(None), slice(None), None, *cut)] * _per_channel(w, tap, g.groups, y.ndim - 2)
+        part = grid[(slice(None), slice(None), None, *cut)]
+        z += ws.xp.multiply(part, _per_channel(w, tap, g.groups, y.ndim - 2), out=term)
 
 
 def _reversed(g: Geometry, x: Shape, w: Shape, ct: Shape) -> Geometry:
@@ -180,67 +197,82 @@ def _reversed(g: Geometry, x: Shape, w: Shape, ct: Shape) -> Geometry:
     return Geometry(g.x_dilation, tuple(padding), g.stride, g.w_dilation, g.groups)
 
 
-def _reversed_kernel(xp: Any, w: Any, groups: int) -> Any:
+def _reversed_kernel(ws: Workspace, w: Any, groups: int) -> Any:
     """The kernel back to front, channels in and out exchanged."""
     o, c, taps = w.shape[0], w.shape[1], w.shape[2:]
-    w = w.reshape(groups, o // groups, c, *taps).swapaxes(1, 2)
+    w = ws.contiguous(w).reshape(groups, o // groups, c, *taps).swapaxes(1, 2)
     cut = (slice(None),) * 3 + (slice(None, None, -1),) * len(taps)
-    return w[cut].reshape(groups * c, o // groups, *taps)
+    return ws.copy(w[cut]).reshape(groups * c, o // groups, *taps)
 
 
 def conv_dx(xp: Any, out: Any, ct: Any, w: Any, *, x_shape: Shape, **params: Any) -> Any:
     """The lowering of conv.conv_dx: a convolution if the stride is 1; else one product, then a sum over the taps."""
-    g, own = Geometry(**params), ct.dtype
-    if max(g.stride, default=1) == 1:
-        back = _reversed(g, x_shape[2:], w.shape[2:], ct.shape[2:])
-        return conv(xp, out, ct, _reversed_kernel(xp, w, g.groups), **back._asdict())
-    ct, w = _wide(ct, w)
-    n, c, taps, spatial = x_shape[0], x_shape[1], w.shape[2:], ct.shape[2:]
-    grid = xp.zeros((n, *g.padded(x_shape[2:]), c), ct.dtype)
-    kernel = _kernel_rows(xp, w, g.groups).swapaxes(1, 2)
-    if ct.size and w.size:
-        for part in _chunks(n, math.prod(spatial) * c * math.prod(taps)):
-            rows = xp.matmul(_image_rows(xp, ct[part], g.groups), kernel)
+    g = Geometry(**params)
+    if out is None:
+        out = xp.empty(x_shape, ct.dtype)
+    with workspace(xp) as ws:
+        if max(g.stride, default=1) == 1:
+            back = _reversed(g, x_shape[2:], w.shape[2:], ct.shape[2:])
+            return conv(xp, out, ct, _reversed_kernel(ws, w, g.groups), **back._asdict())
+        ct, w = _wide(ws, ct, w)
+        grid = ws.full((x_shape[0], *g.padded(x_shape[2:]), x_shape[1]), ct.dtype, 0)
+        if ct.size and w.size:
+            _scatter_products(ws, grid, ct, w, g)
+        return store(xp, out, _from_grid(ws, grid, x_shape, g))
+
+
+def _scatter_products(ws: Workspace, grid: Any, ct: Any, w: Any, g: Geometry) -> None:
+    """Cotangents by kernels, added to a channels-last grid tap by tap."""
+    c, taps, spatial = grid.shape[-1], w.shape[2:], ct.shape[2:]
+    kernel = _kernel_rows(ws, w, g.groups).swapaxes(1, 2)
+    for part in _chunks(ct.shape[0], math.prod(spatial) * c * math.prod(taps)):
+        with workspace(ws.xp) as inner:
+            rows = _product(inner, _image_rows(inner, ct[part], g.groups), kernel)
             rows = rows.reshape(g.groups, -1, *spatial, *taps, c // g.groups)
-            rows = rows.transpose((*range(1, rows.ndim - 1), 0, rows.ndim - 1))
-            rows = rows.reshape(*rows.shape[:-2], c)
-            target = grid[part]
+            target = grid[part].reshape(-1, *grid.shape[1:-1], g.groups, c // g.groups)
             for tap, cut in g.taps(taps, spatial):
-                target[(slice(None), *cut)] += rows[(*(slice(None),) * (1 + len(spatial)), *tap)]
-    y = _from_grid(xp, grid, x_shape, g)
-    return store(xp, out, y) if out is not None else xp.ascontiguousarray(y).astype(own, copy=False)
+                moved = rows[(*(slice(None),) * (2 + len(spatial)), *tap)]
+                target[(slice(None), *cut)] += moved.transpose((*range(1, moved.ndim - 1), 0, moved.ndim - 1))
 
 
 def conv_dw(xp: Any, out: Any, x: Any, ct: Any, *, w_shape: Shape, **params: Any) -> Any:
     """The lowering of conv.conv_dw: windows against cotangents, summed over images and positions."""
-    g, own = Geometry(**params), ct.dtype
-    x, ct = _wide(x, ct)
-    o, c, taps, spatial = w_shape[0], w_shape[1], w_shape[2:], ct.shape[2:]
-    if c == 1 and g.groups > 1:
-        return store(xp, out, _dw_taps(xp, x, ct, w_shape, g).astype(own, copy=False))
-    total = xp.zeros((g.groups, o // g.groups, math.prod(taps), c), ct.dtype)
+    g = Geometry(**params)
+    if out is None:
+        out = xp.empty(w_shape, ct.dtype)
+    with workspace(xp) as ws:
+        x, ct = _wide(ws, x, ct)
+        f = _dw_taps if w_shape[1] == 1 and g.groups > 1 else _dw_products
+        return store(xp, out, f(ws, x, ct, w_shape, g))
+
+
+def _dw_products(ws: Workspace, x: Any, ct: Any, w_shape: Shape, g: Geometry) -> Any:
+    """One matrix product for each part of the batch."""
+    o, c, taps, spatial = w_shape[0] // g.groups, w_shape[1], w_shape[2:], ct.shape[2:]
+    total = ws.full((g.groups, o, math.prod(taps), c), ct.dtype, 0)
     few = c < _FEW
     for part in _chunks(ct.shape[0], math.prod(spatial) * x.shape[1] * math.prod(taps)) if ct.size and x.size else ():
-        grid = _grid(xp, x[part], g, last=not few)
-        if few:
-            columns = _columns(xp, grid, taps, spatial, g).swapaxes(2, 3)
-            z = xp.matmul(ct[part].reshape(grid.shape[0], g.groups, o // g.groups, -1), columns).sum(axis=0)
-            total += z.reshape(g.groups, o // g.groups, c, -1).swapaxes(2, 3)
-        else:
-            rows = _rows(xp, grid, taps, spatial, g)
-            z = xp.matmul(_image_rows(xp, ct[part], g.groups).swapaxes(1, 2), rows)
-            total += z.reshape(total.shape)
-    y = total.swapaxes(2, 3).reshape(w_shape)
-    return store(xp, out, y) if out is not None else xp.ascontiguousarray(y).astype(own, copy=False)
+        with workspace(ws.xp) as inner:
+            grid = _grid(inner, x[part], g, last=not few)
+            if few:
+                columns = _columns(inner, grid, taps, spatial, g).swapaxes(2, 3)
+                images = inner.contiguous(ct[part]).reshape(grid.shape[0], g.groups, o, -1)
+                z = ws.xp.matmul(images, columns, out=inner.empty((*images.shape[:3], columns.shape[3]), ct.dtype))
+                z = z.sum(axis=0, dtype=z.dtype, out=inner.empty(z.shape[1:], z.dtype))
+                total += z.reshape(g.groups, o, c, -1).swapaxes(2, 3)
+            else:
+                images = _image_rows(inner, ct[part], g.groups).swapaxes(1, 2)
+                total += _product(inner, images, _rows(inner, grid, taps, spatial, g)).reshape(total.shape)
+    return ws.copy(total.swapaxes(2, 3)).reshape(w_shape)
 
 
-def _dw_taps(xp: Any, x: Any, ct: Any, w_shape: Shape, g: Geometry) -> Any:
+def _dw_taps(ws: Workspace, x: Any, ct: Any, w_shape: Shape, g: Geometry) -> Any:
     """One kernel for each channel: a sum for each tap."""
-    grid = _grid(xp, x, g, last=False)
-    z = ct.reshape(ct.shape[0], g.groups, -1, *ct.shape[2:])
-    y = xp.empty(w_shape, ct.dtype)
+    grid = _grid(ws, x, g, last=False)
+    z = ws.contiguous(ct).reshape(ct.shape[0], g.groups, -1, *ct.shape[2:])
+    y, terms, sums = ws.empty(w_shape, ct.dtype), ws.empty(z.shape, ct.dtype), ws.empty(z.shape[1:3], ct.dtype)
     axes = (0, *range(3, z.ndim))
     for tap, cut in g.taps(w_shape[2:], ct.shape[2:]):
-        terms = grid[(slice(None), slice(None), None, *cut)] * z
-        y[(slice(None), 0, *tap)] = terms.sum(axis=axes, dtype=ct.dtype).reshape(-1)
+        ws.xp.multiply(grid[(slice(None), slice(None), None, *cut)], z, out=terms)
+        y[(slice(None), 0, *tap)] = terms.sum(axis=axes, dtype=ct.dtype, out=sums).reshape(-1)
     return y
