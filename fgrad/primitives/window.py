@@ -14,6 +14,7 @@ from fgrad.ir.types import TensorType, Type
 from fgrad.primitives.checks import check_kinds, check_rank, is_half, store
 from fgrad.primitives.convolve import Geometry
 from fgrad.primitives.shape import kept, spread
+from fgrad.primitives.workspace import Workspace, workspace
 
 Shape = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -53,14 +54,13 @@ def _lowest(xp: Any, dtype: Any) -> Any:
     return False if k == "b" else -float("inf") if k == "f" else xp.iinfo(dtype).min
 
 
-def _line(xp: Any, x: Any, axis: int, padding: tuple[int, int], value: Any) -> Any:
+def _line(ws: Workspace, x: Any, axis: int, padding: tuple[int, int], value: Any) -> Any:
     """`x` padded along one axis."""
     if padding == (0, 0):
         return x
     shape = list(x.shape)
     shape[axis] += sum(padding)
-    y = xp.empty(shape, x.dtype)
-    y[...] = value
+    y = ws.full(tuple(shape), x.dtype, value)
     source, target = kept(x.shape[axis], shape[axis], padding[0], 1)
     lead = (slice(None),) * axis
     y[(*lead, target)] = x[(*lead, source)]
@@ -73,82 +73,116 @@ def _shifts(k: int, count: int, stride: int, dilation: int, axis: int) -> Iterat
         yield (*(slice(None),) * axis, slice(t * dilation, t * dilation + (count - 1) * stride + 1, stride))
 
 
-def _fold(xp: Any, x: Any, f: Any, value: Any, window: Shape, stride: Shape, padding: Padding, dilation: Shape) -> Any:
+def _fold(
+    ws: Workspace, x: Any, f: Any, value: Any, window: Shape, stride: Shape, padding: Padding, dilation: Shape
+) -> Any:
     """`f` over the windows, axis after axis: a window costs the sum of its lengths, not their product."""
     out = _geometry(stride, padding, dilation).output(x.shape, window)
     for axis, k in enumerate(window):
         if k == 1 and stride[axis] == 1 and padding[axis] == (0, 0):
             continue
-        x = _line(xp, x, axis, padding[axis], value)
-        y = None
-        for cut in _shifts(k, out[axis], stride[axis], dilation[axis], axis):
-            y = xp.array(x[cut]) if y is None else f(y, x[cut], out=y)
+        x = _line(ws, x, axis, padding[axis], value)
+        first, *rest = _shifts(k, out[axis], stride[axis], dilation[axis], axis)
+        y = ws.copy(x[first])
+        part = ws.empty(y.shape, x.dtype)
+        for cut in rest:
+            part[...] = x[cut]  # a ufunc is slow on short strided runs, and makes buffers for them
+            f(y, part, out=y)
         x = y
     return x
 
 
+def _copied(xp: Any, out: Any, y: Any, dtype: Any) -> Any:
+    """`y` in memory of the result's own."""
+    return store(xp, xp.empty(y.shape, dtype) if out is None else out, y)
+
+
 def _max(xp: Any, out: Any, x: Any, **params: Any) -> Any:
-    y = _fold(xp, x, xp.maximum, _lowest(xp, x.dtype), **params)
-    return store(xp, out, xp.array(x) if y is x else y)
+    with workspace(xp) as ws:
+        return _copied(xp, out, _fold(ws, x, xp.maximum, _lowest(xp, x.dtype), **params), x.dtype)
 
 
 def _sum(xp: Any, out: Any, x: Any, **params: Any) -> Any:
-    wide = x.astype("float32") if is_half(x.dtype) else x
-    y = _fold(xp, wide, xp.add, 0, **params)
-    return store(xp, out, y) if out is not None else xp.array(y.astype(x.dtype, copy=False))
+    with workspace(xp) as ws:
+        wide = ws.copy(x, "float32") if is_half(x.dtype) else x
+        return _copied(xp, out, _fold(ws, wide, xp.add, 0, **params), x.dtype)
 
 
-def _first(xp: Any, x: Any, window: Shape, stride: Shape, padding: Padding, dilation: Shape) -> Iterator[Any]:
+def _first(ws: Workspace, x: Any, window: Shape, stride: Shape, padding: Padding, dilation: Shape) -> Iterator[Any]:
     """For each tap, the part of the padded grid it meets, and where it is the first maximum of its window."""
-    g = _geometry(stride, padding, dilation)
-    top = _max(xp, None, x, window=window, stride=stride, padding=padding, dilation=dilation)
-    grid = xp.full(g.padded(x.shape), _lowest(xp, x.dtype), x.dtype)
-    inside = xp.zeros(grid.shape, bool)
-    source, target = g.cuts(x.shape)
-    grid[target], inside[target] = x[source], True
-    left = xp.ones(top.shape, bool)
+    xp, g, lowest = ws.xp, _geometry(stride, padding, dilation), _lowest(ws.xp, x.dtype)
+    top = ws.contiguous(_fold(ws, x, xp.maximum, lowest, window, stride, padding, dilation))
+    grid, inside = x, None
+    if any(p != (0, 0) for p in padding):
+        grid, inside = ws.full(g.padded(x.shape), x.dtype, lowest), ws.full(g.padded(x.shape), "bool", False)
+        source, target = g.cuts(x.shape)
+        grid[target], inside[target] = x[source], True
+    left, here, odd = ws.full(top.shape, "bool", True), ws.empty(top.shape, "bool"), ws.empty(top.shape, "bool")
+    nan = xp.not_equal(top, top, out=ws.empty(top.shape, "bool")) if kind(x.dtype) == "f" else None
+    part = ws.empty(top.shape, x.dtype)
     for _, cut in g.taps(window, top.shape):
-        part = grid[cut]
-        here = ((part == top) | ((part != part) & (top != top))) & inside[cut] & left  # NaN wins
-        left &= ~here
+        part[...] = grid[cut]
+        xp.equal(part, top, out=here)
+        if nan is not None:  # it wins
+            xp.not_equal(part, part, out=odd)
+            odd &= nan
+            here |= odd
+        if inside is not None:
+            odd[...] = inside[cut]
+            here &= odd
+        here &= left
+        left ^= here
         yield cut, here
 
 
-def _pull(xp: Any, out: Any, ct: Any, x: Any, **params: Any) -> Any:
-    g = _geometry(params["stride"], params["padding"], params["dilation"])
-    grid = xp.zeros(g.padded(x.shape), "float32" if is_half(ct.dtype) else ct.dtype)
-    for cut, here in _first(xp, x, **params):
-        grid[cut] += xp.where(here, ct, xp.zeros((), ct.dtype))
-    source, target = g.cuts(x.shape)
-    y = xp.zeros(x.shape, ct.dtype)
+def _pull(xp: Any, out: Any, ct: Any, x: Any, *, window: Shape, **moves: Any) -> Any:
+    g = _geometry(**moves)
+    apart = all(s > (k - 1) * d for k, s, d in zip(window, g.stride, g.w_dilation, strict=True))
+    with workspace(xp) as ws:
+        grid = ws.full(g.padded(x.shape), "float32" if is_half(ct.dtype) else ct.dtype, 0)
+        chosen = None if apart else ws.empty(ct.shape, ct.dtype)
+        for cut, here in _first(ws, x, window=window, **moves):
+            if chosen is None:  # an element is in one window at most
+                xp.copyto(grid[cut], ct, where=here)
+            else:
+                chosen[...] = 0
+                xp.copyto(chosen, ct, where=here)
+                grid[cut] += chosen
+        return _cut(xp, out, grid, g, x.shape, ct.dtype)
+
+
+def _cut(xp: Any, out: Any, grid: Any, g: Geometry, shape: Shape, dtype: Any) -> Any:
+    """What stands on the padded grid for each element of an array of `shape`."""
+    y = xp.empty(shape, dtype) if out is None else out
+    source, target = g.cuts(shape)
+    y[...] = 0
     y[source] = grid[target]
-    return store(xp, out, y)
+    return y
 
 
 def _push(xp: Any, out: Any, dx: Any, x: Any, **params: Any) -> Any:
     g = _geometry(params["stride"], params["padding"], params["dilation"])
-    grid = xp.zeros(g.padded(x.shape), dx.dtype)
-    source, target = g.cuts(x.shape)
-    grid[target] = dx[source]
-    y = xp.zeros(g.output(x.shape, params["window"]), dx.dtype)
-    for cut, here in _first(xp, x, **params):
-        xp.copyto(y, grid[cut], where=here)
-    return store(xp, out, y)
+    with workspace(xp) as ws:
+        grid = ws.full(g.padded(x.shape), dx.dtype, 0)
+        source, target = g.cuts(x.shape)
+        grid[target] = dx[source]
+        y = ws.full(g.output(x.shape, params["window"]), dx.dtype, 0)
+        for cut, here in _first(ws, x, **params):
+            xp.copyto(y, grid[cut], where=here)
+        return _copied(xp, out, y, dx.dtype)
 
 
 def _sum_pull(xp: Any, out: Any, ct: Any, *, x_shape: Shape, window: Shape, **moves: Any) -> Any:
     g = _geometry(**moves)
     lengths = g.padded(x_shape)
-    y = ct.astype("float32") if is_half(ct.dtype) else ct
-    for axis, k in enumerate(window):
-        grid = xp.zeros((*y.shape[:axis], lengths[axis], *y.shape[axis + 1 :]), y.dtype)
-        for cut in _shifts(k, y.shape[axis], moves["stride"][axis], moves["dilation"][axis], axis):
-            grid[cut] += y
-        y = grid
-    source, target = g.cuts(x_shape)
-    z = xp.zeros(x_shape, ct.dtype)
-    z[source] = y[target]
-    return store(xp, out, z)
+    with workspace(xp) as ws:
+        y = ws.copy(ct, "float32") if is_half(ct.dtype) else ct
+        for axis, k in enumerate(window):
+            grid = ws.full((*y.shape[:axis], lengths[axis], *y.shape[axis + 1 :]), y.dtype, 0)
+            for cut in _shifts(k, y.shape[axis], moves["stride"][axis], moves["dilation"][axis], axis):
+                grid[cut] += y
+            y = grid
+        return _cut(xp, out, y, g, x_shape, ct.dtype)
 
 
 def _batch(name: str) -> Any:
