@@ -11,6 +11,7 @@ from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, Type
 from fgrad.primitives.checks import check_kinds, device_of
 from fgrad.primitives.shape import spread
+from fgrad.primitives.workspace import Workspace, workspace
 
 Shape = tuple[int, ...]
 ROUNDS = 10
@@ -19,20 +20,44 @@ _BUMP = (0x9E3779B9, 0xBB67AE85)
 _CHUNK = 8192  # blocks at a time: the working set stays in the second-level cache
 
 
-def philox(xp: Any, counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, Any, Any, Any]:
-    """Philox4x32-10 of arrays of 32-bit words held in uint64, which broadcast.
+def philox(ws: Workspace, counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, Any, Any, Any]:
+    """Philox4x32-10 of 32-bit words held in uint64: a counter of four arrays of one shape, which the result overwrites.
 
+    key: two arrays, which broadcast.
     Source: Salmon, Moraes, Dror & Shaw 2011, Parallel random numbers: as easy as 1, 2, 3.
     """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
+    xp, (c0, c1, c2, c3), (k0, k1) = ws.xp, counter, key
+    p0, p1 = ws.empty(c0.shape, "uint64"), ws.empty(c0.shape, "uint64")
     low, shift = xp.uint64(0xFFFFFFFF), xp.uint64(32)
     m0, m1, b0, b1 = [xp.uint64(x) for x in (*_MULTIPLY, *_BUMP)]
     for _ in range(ROUNDS):
-        p0, p1 = c0 * m0, c2 * m1
-        c0, c1, c2, c3 = (p1 >> shift) ^ c1 ^ k0, p1 & low, (p0 >> shift) ^ c3 ^ k1, p0 & low
+        xp.multiply(c0, m0, out=p0)
+        xp.multiply(c2, m1, out=p1)
+        xp.right_shift(p1, shift, out=c0)
+        c0 ^= c1
+        c0 ^= k0
+        xp.right_shift(p0, shift, out=c2)
+        c2 ^= c3
+        c2 ^= k1
+        xp.bitwise_and(p1, low, out=c1)
+        xp.bitwise_and(p0, low, out=c3)
         k0, k1 = (k0 + b0) & low, (k1 + b1) & low
     return c0, c1, c2, c3
+
+
+def _blocks(ws: Workspace, first: Any, start: int, stop: int) -> tuple[Any, Any, Any, Any]:
+    """The counters of blocks `first + start` to `first + stop`."""
+    xp, shape = ws.xp, (first.shape[0], stop - start)
+    block, high = ws.empty(shape, "uint64"), ws.empty(shape, "uint64")
+    block[:, :1] = first + xp.uint64(start)
+    done = 1
+    while done < shape[1]:  # a range, in memory that is there
+        more = min(done, shape[1] - done)
+        xp.add(block[:, :more], xp.uint64(done), out=block[:, done : done + more])
+        done += more
+    xp.right_shift(block, xp.uint64(32), out=high)
+    block &= xp.uint64(0xFFFFFFFF)
+    return block, high, ws.full(shape, "uint64", 0), ws.full(shape, "uint64", 0)
 
 
 def _type(key: TensorType, offset: TensorType, *, shape: Shape, where: Where | None) -> Type:
@@ -57,18 +82,18 @@ def _lower(xp: Any, out: Any, key: Any, offset: Any, *, shape: Shape) -> Any:
     lead, n = offset.shape, math.prod(shape)
     if out is None:
         out = xp.empty((*lead, *shape), "uint32")
-    flat = out.reshape(offset.size, n) if out.flags.c_contiguous else xp.empty((offset.size, n), "uint32")
     key = key.reshape(-1, 2).astype("uint64")
-    k0, k1, first = key[:, :1], key[:, 1:], offset.reshape(-1, 1)
-    zero, low, shift = xp.zeros((1, 1), "uint64"), xp.uint64(0xFFFFFFFF), xp.uint64(32)
-    for start in range(0, -(-n // 4), _CHUNK):
-        block = first + xp.arange(start, min(start + _CHUNK, -(-n // 4)), dtype="uint64")
-        words = philox(xp, (block & low, block >> shift, zero, zero), (k0, k1))
-        for i, word in enumerate(words):
-            part = flat[:, 4 * start + i : 4 * (start + _CHUNK) : 4]
-            part[...] = word[:, : part.shape[1]]
-    if not out.flags.c_contiguous:
-        out[...] = flat.reshape(out.shape)
+    k0, k1, first, blocks = key[:, :1], key[:, 1:], offset.reshape(-1, 1), -(-n // 4)
+    with workspace(xp) as ws:
+        flat = (out if out.flags.c_contiguous else ws.empty(out.shape, "uint32")).reshape(offset.size, n)
+        for start in range(0, blocks, _CHUNK):
+            with workspace(xp) as inner:
+                words = philox(inner, _blocks(inner, first, start, min(start + _CHUNK, blocks)), (k0, k1))
+                for i, word in enumerate(words):
+                    part = flat[:, 4 * start + i : 4 * (start + _CHUNK) : 4]
+                    part[...] = word[:, : part.shape[1]]
+        if not out.flags.c_contiguous:
+            out[...] = flat.reshape(out.shape)
     return out
 
 
