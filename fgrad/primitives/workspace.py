@@ -12,7 +12,7 @@ _KEPT = 1 << 28  # bytes a thread holds on to at most
 
 
 class _Stack(threading.local):
-    """One thread's memory, how much of it is taken, and the most that was wanted at a time."""
+    """One thread's memory, how much of it is taken, and the most that a block wanted."""
 
     memory: Any = None
     size = 0
@@ -46,10 +46,12 @@ class Workspace:
     ) -> None:
         stack = _STACK
         stack.taken = self.start
-        if self.start == 0 and stack.size < stack.peak <= _KEPT:
-            memory = self.xp.empty(stack.peak + _ALIGN, "uint8")
-            skip = -memory.__array_interface__["data"][0] % _ALIGN
-            stack.memory, stack.size = memory[skip : skip + stack.peak], stack.peak
+        if self.start == 0:
+            if stack.size < stack.peak <= _KEPT:
+                memory = self.xp.empty(stack.peak + _ALIGN, "uint8")
+                skip = -memory.__array_interface__["data"][0] % _ALIGN
+                stack.memory, stack.size = memory[skip : skip + stack.peak], stack.peak
+            stack.peak = 0
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of unknown values, contiguous, in NumPy's case at a multiple of 64 bytes."""
