@@ -58,7 +58,7 @@ def installed(name: str) -> bool:
 def measure(row: str, names: list[str], rounds: int) -> list[dict[str, Any]]:
     """All runners of one row: losses compared, then rounds in turn."""
     runners = [Runner(row, n) for n in names]
-    reference = next((r for r in runners if r.name == "torch"), runners[0])
+    reference = next((r for r in runners if r.name in ("torch", "numpy")), runners[0])
     for r in runners:
         for a, b in zip(r.about["losses"], reference.about["losses"], strict=True):
             if abs(a - b) > 1e-3 * max(1.0, abs(b)):
@@ -95,13 +95,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("rows", nargs="*", default=["mlp"], help="row names or their beginnings (default: mlp)")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--runners", nargs="*", default=list(mlp.RUNNERS), choices=list(mlp.RUNNERS))
+    parser.add_argument("--runners", nargs="*", choices=[*mlp.RUNNERS, "numpy"], help="default: all that are installed")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    names = [n for n in options.runners if installed(n)]
     results = []
-    for row in mlp.ROWS:
+    for row, (_, runners) in mlp.ROWS.items():
         if any(row.startswith(r) for r in options.rows):
+            names = [n for n in runners if n in (options.runners or runners) and installed(n)]
             rows = measure(row, names, options.rounds)
             results += rows
             if not options.json:

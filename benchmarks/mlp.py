@@ -111,6 +111,50 @@ def make_jax(size: int) -> Callable[[int], float]:
     return functional(jax.numpy, jax.nn, jax.jit, jax.value_and_grad, optax.adam, optax.apply_updates, size)
 
 
+def make_numpy(size: int) -> Callable[[int], float]:
+    """NumPy typed by hand: the same arithmetic, every pass over the parameters a call."""
+    p = weights()
+    w1, b1, w2, b2 = p.values()
+    m, v = ({k: np.zeros_like(x) for k, x in p.items()} for _ in range(2))
+    data, rows, f32 = batches(size), np.arange(size), np.float32
+
+    def step(i: int) -> float:
+        x, y = data[i % BATCHES]
+        h = x @ w1.T + b1
+        a = np.maximum(h, 0)
+        z = a @ w2.T + b2
+        z -= z.max(1, keepdims=True)
+        e = np.exp(z)
+        total = e.sum(1, keepdims=True)
+        loss = (np.log(total[:, 0]) - z[rows, y]).mean()
+        d = e / total
+        d[rows, y] -= 1
+        d /= f32(size)
+        da = d @ w2
+        da *= h > 0
+        grads = {"0.weight": da.T @ x, "0.bias": da.sum(0), "2.weight": d.T @ a, "2.bias": d.sum(0)}
+        rate, root = f32(LR / (1 - 0.9 ** (i + 1))), f32((1 - 0.999 ** (i + 1)) ** -0.5)
+        for k, g in grads.items():
+            m[k] *= f32(0.9)
+            m[k] += g * f32(0.1)
+            v[k] *= f32(0.999)
+            v[k] += g * g * f32(0.001)
+            p[k] -= m[k] * rate / (np.sqrt(v[k]) * root + f32(1e-8))
+        return float(loss)
+
+    return step
+
+
+def tiled(make: Callable[[int], Callable[[int], float]]) -> Callable[[int], Callable[[int], float]]:
+    """A runner that stays without native kernels, as on a machine without llvmlite."""
+
+    def made(size: int) -> Callable[[int], float]:
+        importlib.import_module("fgrad.settings").replace(kernels="tiled")
+        return make(size)
+
+    return made
+
+
 RUNNERS = {
     "fgrad": make_fgrad,
     "fgrad.jit": make_fgrad_jit,
@@ -118,4 +162,9 @@ RUNNERS = {
     "torch.compile": make_torch_compile,
     "jax.jit": make_jax,
 }
-ROWS = {f"mlp-b{size}": size for size in (32, 64, 512)}
+FALLBACK = {"fgrad": tiled(make_fgrad), "fgrad.jit": tiled(make_fgrad_jit), "numpy": make_numpy}
+ROWS = {
+    f"{title}-b{size}": (size, runners)
+    for title, runners in (("mlp", RUNNERS), ("tiled", FALLBACK))
+    for size in (32, 64, 512)
+}

@@ -16,7 +16,8 @@ def main() -> None:
     """Serves `{"losses": n}` and `{"round": steps}` until stdin closes."""
     row, runner = sys.argv[1:3]
     start = time.perf_counter()
-    step = mlp.RUNNERS[runner](mlp.ROWS[row])
+    size, runners = mlp.ROWS[row]
+    step = runners[runner](size)
     first = step(0)
     ready = time.perf_counter() - start
     losses = [first] + [step(i) for i in range(1, 10)]

@@ -40,11 +40,14 @@ def sgd_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, 
 
 
 def adam_direction(g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, amsgrad: bool = False) -> tuple[Any, tuple[Any, ...]]:
-    """(m / c1 / (sqrt(v / c2) + eps), new moments); c1 = 1 - beta1^t, c2 = 1 - beta2^t. Source: Kingma & Ba 2015."""
+    """(rate m / (sqrt(v / c2) + eps), new moments); c2 = 1 - beta2^t, root2 = 1 / sqrt(c2). Source: Kingma & Ba 2015.
+
+    rate: 1 / (1 - beta1^t), times whatever else scales the step: one number instead of one more pass over the parameter.
+    """
     m = slots[0] * s["beta1"] + g * (c.number(1, g) - s["beta1"])
     v = slots[1] * s["beta2"] + (g * g) * (c.number(1, g) - s["beta2"])
     top = maximum(slots[2], v) if amsgrad else v
-    step = m * s["inverse1"] / (sqrt(top) * s["root2"] + s["eps"])
+    step = m * s["rate"] / (sqrt(top) * s["root2"] + s["eps"])
     return step, ((m, v, top) if amsgrad else (m, v))
 
 
@@ -57,8 +60,8 @@ def adam_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *,
     elif decay:
         g = g + p * s["weight_decay"]
     step, new = adam_direction(g, slots, s, amsgrad=amsgrad)
-    return p - step * s["lr"], new
+    return p - step, new
 
 
 SGD = Rule(("momentum_buffer",), ("lr", "momentum", "undamped", "weight_decay"), sgd_update)
-ADAM = Rule(("exp_avg", "exp_avg_sq"), ("lr", "beta1", "beta2", "inverse1", "root2", "eps", "weight_decay"), adam_update)
+ADAM = Rule(("exp_avg", "exp_avg_sq"), ("lr", "beta1", "beta2", "rate", "root2", "eps", "weight_decay"), adam_update)

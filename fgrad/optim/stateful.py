@@ -99,9 +99,9 @@ class Adam(Optimizer):
                 "maximize": group["maximize"]}  # fmt: skip
 
     def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """lr, betas, their corrections, eps, weight decay."""
-        a, b = group["betas"]
-        return float(group["lr"]), a, b, 1 / (1 - a**step), (1 - b**step) ** -0.5, group["eps"], group["weight_decay"]
+        """lr, betas, lr over the correction of m, the correction of sqrt(v), eps, weight decay."""
+        lr, (a, b) = float(group["lr"]), group["betas"]
+        return lr, a, b, lr / (1 - a**step), (1 - b**step) ** -0.5, group["eps"], group["weight_decay"]
 
 
 class AdamW(Adam):

@@ -138,7 +138,7 @@ def _adam_leaf(g: Any, m: Any, v: Any, count: Any, b1: Any, b2: Any, eps: Any) -
     one = c.number(1, g)
     s = {
         "beta1": b1, "beta2": b2, "eps": eps,
-        "inverse1": one / (one - pow_(b1, count)), "root2": one / sqrt(one - pow_(b2, count)),
+        "rate": one / (one - pow_(b1, count)), "root2": one / sqrt(one - pow_(b2, count)),
     }  # fmt: skip
     step, (mu, nu) = adam_direction(g, (m, v), s)
     return step, mu, nu
@@ -183,7 +183,7 @@ def scale_by_learning_rate(learning_rate: Any) -> GradientTransformation:
 
 
 def _scaled_leaf(g: Any, lr: Any) -> Any:
-    return -(g * lr)
+    return g * -lr
 
 
 def scale(step_size: float) -> GradientTransformation:

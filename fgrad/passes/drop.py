@@ -5,6 +5,7 @@ from __future__ import annotations
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.rewrite import with_operands
+from fgrad.passes.nests import is_fused
 from fgrad.passes.regions import deep
 
 
@@ -29,7 +30,7 @@ def drop_dead(graph: Graph) -> Graph:
             new[old] = items[old.operands[0], old.params[0]]
             continue
         v = with_operands(old, tuple([new.get(x, x) for x in old.operands]))
-        if v.prim is not None and v.prim.name == "fused" and len(v.params[0].outputs) > len(used.get(old, ())) > 0:
+        if is_fused(v) and len(v.params[0].outputs) > len(used.get(old, ())) > 0:
             kept = sorted(used[old])
             inner = Graph(v.params[0].inputs, tuple(v.params[0].outputs[k] for k in kept))
             v = FUNCTIONS["fused"](*v.operands, graph=inner)

@@ -21,6 +21,11 @@ class Shape(NamedTuple):
     stage: dict[Value, int]
 
 
+def is_fused(v: Value) -> bool:
+    """True for a group."""
+    return v.prim is not None and v.prim.name == "fused"
+
+
 def is_reduction(v: Value) -> bool:
     """True for the reductions that nests can hold."""
     return v.prim is not None and v.prim.name in REDUCTIONS

@@ -33,6 +33,11 @@ class Plan(NamedTuple):
     layout: Mapping[Value, Any]  # views: an array with the strides the view has
     scratch: Mapping[Value, int]  # arena offset of a node's working memory
 
+    def commits(self, v: Value) -> bool:
+        """True if a node writes a donated buffer."""
+        kinds = range(len(v.type.items) if isinstance(v.type, TupleType) else 1)
+        return any(home is not None and home.kind == "input" for home in [self.homes.get((v, k)) for k in kinds])
+
 
 class Target(NamedTuple):
     """What a backend can do that matters to the plan."""

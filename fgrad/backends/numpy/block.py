@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,6 @@ import numpy as np
 from fgrad.backends.numpy import calls
 from fgrad.backends.numpy.interpret import checked
 from fgrad.ir.graph import Graph, Value
-from fgrad.ir.types import TensorType
 from fgrad.passes.plan import Plan, Slot
 
 
@@ -23,12 +25,13 @@ class Text:
         self.lines: list[str] = []
         self.indent = ""
         self.scope: dict[str, Any] = {"refs": sys.getrefcount, "empty": np.empty, "copyto": np.copyto, "np": np}
-        self.scope.update(inf=np.inf, nan=np.nan, commit=deque, putmask=np.putmask)
+        self.scope.update(inf=np.inf, nan=np.nan, commit=deque, starmap=starmap, call=operator.call, partial=partial)
         self.buffers: dict[str, tuple[int, tuple[int, ...], Any]] = {}
         self.places: dict[tuple[int, tuple[int, ...], Any], str] = {}
         self.views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {}
         self.addressed: set[str] = set()  # arrays that kernels reach by address: they must be contiguous
         self.count = 0
+        self.deferring = False
 
     def bind(self, name: str, x: Any) -> str:
         """`name` for an object in the scope; a number is added if it stands for something else."""
@@ -45,6 +48,37 @@ class Text:
     def add(self, line: str) -> None:
         """One more line at the present indentation."""
         self.lines.append(self.indent + line)
+
+    def call(self, function: Callable[..., Any] | str, *args: str) -> None:
+        """A call of a C function, which a name may stand for, that writes one of its arguments, a ufunc the last.
+
+        It is kept for `commit` if calls are deferred.
+        """
+        if isinstance(function, str):
+            name = function
+        else:
+            owner = getattr(function, "__self__", None)
+            name = self.bind(f"{owner.__name__}_reduce" if isinstance(owner, np.ufunc) else function.__name__, function)
+        if self.deferring and function in (np.maximum, np.minimum):  # they want `out` by name
+            self.add(f"later((partial({name}, out={args[-1]}), {', '.join(args[:-1])}))")
+        elif self.deferring:
+            self.add(f"later(({name}, {', '.join(args)}))")
+        elif isinstance(function, np.ufunc):
+            self.add(f"{name}({', '.join(args[:-1])}, out={args[-1]})")
+        else:
+            self.add(f"{name}({', '.join(args)})")
+
+    def defer(self) -> None:
+        """From here on calls are kept: they write what must not be left half written."""
+        if not self.deferring:
+            self.add("steps = []")
+            self.add("later = steps.append")
+            self.deferring = True
+
+    def commit(self) -> None:
+        """Runs the calls that were kept."""
+        if self.deferring:
+            self.add("commit(starmap(call, steps), 0)  # one C call: no interrupt can tear it")
 
     def buffer(self, offset: int, shape: tuple[int, ...], dtype: Any) -> str:
         """A name for a stretch of the arena."""
@@ -75,6 +109,7 @@ class Block:
         self.text, self.graph, self.plan, self.base, self.output = text, graph, plan, base, output
         self.names: dict[Value, str] = dict(names)
         self.slots: dict[Slot, str] = {}
+        self.integers: set[str] = set()
 
     # ------------------------------------------------------------------ names
     def name(self, v: Value) -> str:
@@ -138,12 +173,28 @@ class Block:
         ]
         return f"{call}({', '.join(['np', str(out), *args, *params])})"
 
-    def operands(self, v: Value) -> list[str]:
-        """Operands of a call that repeats them by itself; numbers as text beside an array."""
-        bare = [calls.unrepeated(x) for x in v.operands]
-        texts = [calls.literal(x) for x in bare]
-        numbers = not all(texts)
-        return [t if t and numbers else self.name(x) for t, x in zip(texts, bare, strict=True)]
+    def argument(self, v: Value, given: calls.Argument, numbers: bool) -> str:
+        """Python text of an argument of a call that computes `v` and repeats its operands by itself."""
+        if isinstance(given, str):
+            return given
+        k, bits = (given.of, True) if isinstance(given, calls.Bits) else (given, False)
+        x = v if k == calls.OUT else calls.read(v, k)
+        if numbers and k != calls.OUT:
+            text = calls.literal(x)
+            if text is not None:
+                return str(x.const.view(calls.INTEGERS[x.dtype.itemsize])) if bits else text
+        return self.bits(x) if bits else self.name(x)
+
+    def bits(self, x: Value) -> str:
+        """The memory of `x` as integers: a view."""
+        name, kind = self.name(x), calls.INTEGERS[x.dtype.itemsize]
+        own = f"{name}_bits"
+        if self.text.fixed(name):
+            self.text.views[own] = (lambda xp, out, a: a.view(kind), (name,), {})
+        elif own not in self.integers:
+            self.integers.add(own)
+            self.text.add(f"{own} = {name}.view({self.text.bind(kind.name, kind)})")
+        return own
 
     def turned(self, x: Value) -> str:
         """The last two axes of an operand exchanged: a view."""
@@ -154,24 +205,29 @@ class Block:
         self.text.views[own] = (lambda xp, out, a: a.swapaxes(-1, -2), (name,), {})
         return own
 
+    def constant(self, v: Value) -> bool:
+        """True for what each frame makes once and has under its name."""
+        return calls.constant(v) and self.plan.homes[v, 0].kind == "arena"
+
     def step(self, v: Value) -> None:
         """The lines that compute one node."""
         assert v.prim is not None
         if self.plan.roots[v] != (v, 0) or v.prim.name == "item":
             return  # named when it is read
-        lines = calls.lines(v) if isinstance(v.type, TensorType) else None
-        if lines is not None:
-            functions, templates = lines
-            args = self.operands(v)
-            out = self.name(v)
-            given = {k: self.text.bind(f.__name__, f) for k, f in functions.items()}
-            for template in templates:
-                self.text.add(template.format(*args, out=out, **given))
+        if self.constant(v):
+            name = self.names[v] = self.text.new("v")
+            self.text.views[name] = (v.prim.lower, (), v.named_params)
+            return
+        made = calls.calls(v)
+        if made is not None:
+            numbers = not all([calls.literal(calls.read(v, k)) for k in range(len(v.operands))])
+            for function, given in made:
+                self.text.call(function, *[self.argument(v, a, numbers) for a in given])
             return
         turned = calls.product(v)
         if turned is not None:
             left, right = (self.turned(x) if t else self.name(x) for x, t in zip(v.operands, turned, strict=True))
-            self.text.add(f"{self.text.bind('matmul', np.matmul)}({left}, {right}, out={self.name(v)})")
+            self.text.call(np.matmul, left, right, self.name(v))
             return
         args = [self.name(x) for x in v.operands]
         if v.prim.check is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,25 @@ UFUNCS: dict[str, tuple[np.ufunc, frozenset[str]]] = {
     "bitwise_not": (np.invert, BITS),
 }
 LITERAL = ("float32", "float64", "int32", "int64", "bool")
-Lines = tuple[dict[str, Callable[..., Any]], tuple[str, ...]]  # functions by place holder, templates
+REDUCERS: dict[str, Callable[..., Any]] = {
+    "reduce_sum": np.add.reduce,
+    "reduce_prod": np.multiply.reduce,
+    "reduce_max": np.maximum.reduce,
+    "reduce_min": np.minimum.reduce,
+}
+INTEGERS: dict[int, Any] = {1: np.dtype(np.int8), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # by size
+CONSTANT = 1 << 16  # elements of an array that is kept rather than computed again
+OUT = -1  # the result, where an operand's number is expected
+
+
+class Bits(NamedTuple):
+    """The memory of an operand, or of the result, read as integers of the same size."""
+
+    of: int
+
+
+Argument = int | Bits | str  # an operand by number, its bits, or Python text
+Call = tuple[Callable[..., Any], tuple[Argument, ...]]  # a C function that makes no array, and its positional arguments
 
 
 def ufunc(v: Value) -> np.ufunc | None:
@@ -72,32 +90,44 @@ def ufunc(v: Value) -> np.ufunc | None:
     return call if v.operands[0].dtype.kind in kinds else None
 
 
-def lines(v: Value) -> Lines | None:
-    """Templates that write `v` to {out} without making an array; None where the lowering has to be called."""
+def calls(v: Value) -> tuple[Call, ...] | None:
+    """C functions that write `v` without making an array; None where the lowering has to be called."""
     call = ufunc(v)
     if call is not None:
-        return {"f": call}, (f"{{f}}({', '.join(f'{{{i}}}' for i in range(len(v.operands)))}, out={{out}})",)
+        return ((call, (*range(len(v.operands)), OUT)),)
     prim = v.prim
-    if prim is None or v.dtype.name in ("bfloat16", "float16"):
+    if prim is None or not isinstance(v.type, TensorType) or v.dtype.name in ("bfloat16", "float16"):
         return None
-    kind, name = v.operands[0].dtype.kind if v.operands else "", prim.name
-    if name == "convert" and kind in "bfiu":
-        return {}, ("copyto({out}, {0}, casting='unsafe')",)
-    if name == "select" and whole(v.operands[0]) and (whole(v.operands[1]) or literal(v.operands[1])) and v.shape:
-        return {}, ("copyto({out}, {2})", "putmask({out}, {0}, {1})")
-    if name == "clamp" and kind in "biuf":
-        return {"f": np.maximum, "g": np.minimum}, ("{f}({1}, {0}, out={out})", "{g}({out}, {2}, out={out})")
-    if name == "rsqrt" and kind == "f":
-        return {"f": np.sqrt, "g": np.divide}, ("{f}({0}, out={out})", "{g}(1, {out}, out={out})")
-    if name == "sigmoid" and kind == "f":
-        functions: dict[str, Callable[..., Any]] = {"f": np.negative, "g": np.exp, "h": np.add, "k": np.divide}
-        return functions, (
-            "{f}({0}, out={out})",
-            "{g}({out}, out={out})",
-            "{h}({out}, 1, out={out})",
-            "{k}(1, {out}, out={out})",
-        )
+    kind = v.operands[0].dtype.kind if v.operands else ""
+    if prim.name in REDUCERS and v.params[0] and v.operands[0].dtype is v.dtype:
+        return ((REDUCERS[prim.name], (0, repr(v.params[0]), "None", OUT)),)
+    if prim.name == "convert" and kind in "bfiu":
+        return ((np.copyto, (OUT, 0, "'unsafe'")),)
+    if prim.name == "select":
+        return selection(v)
+    if prim.name == "clamp" and kind in "biuf":
+        return (np.maximum, (1, 0, OUT)), (np.minimum, (OUT, 2, OUT))
+    if prim.name == "rsqrt" and kind == "f":
+        return (np.sqrt, (0, OUT)), (np.divide, ("1", OUT, OUT))
+    if prim.name == "sigmoid" and kind == "f":
+        return (np.negative, (0, OUT)), (np.exp, (OUT, OUT)), (np.add, (OUT, "1", OUT)), (np.divide, ("1", OUT, OUT))
     return None
+
+
+def selection(v: Value) -> tuple[Call, ...] | None:
+    """`select` on the bits, exact for every value and without branches: NumPy's masked copies cost 20 times as much."""
+    condition, x, y = map(unrepeated, v.operands)
+    if v.dtype.itemsize not in INTEGERS or literal(condition):
+        return None
+    zeros = [z.const is not None and literal(z) is not None and not z.const.tobytes().strip(b"\0") for z in (x, y)]
+    if zeros[1] and literal(x):
+        return (np.negative, (Bits(0), Bits(OUT))), (np.bitwise_and, (Bits(OUT), Bits(1), Bits(OUT)))
+    if zeros[1]:
+        return ((np.multiply, (Bits(1), Bits(0), Bits(OUT))),)
+    if zeros[0]:
+        return (np.subtract, (Bits(0), "1", Bits(OUT))), (np.bitwise_and, (Bits(OUT), Bits(2), Bits(OUT)))
+    differ = (np.bitwise_xor, (Bits(1), Bits(2), Bits(OUT)))
+    return differ, (np.multiply, (Bits(OUT), Bits(0), Bits(OUT))), (np.bitwise_xor, (Bits(OUT), Bits(2), Bits(OUT)))
 
 
 def product(v: Value) -> tuple[bool, bool] | None:
@@ -111,11 +141,6 @@ def product(v: Value) -> tuple[bool, bool] | None:
     if shared_a != stacks or shared_b != stacks or len(left) != 1 or (a.ndim, b.ndim) != (n + 2, n + 2):
         return None
     return left[0] == n, right[0] == n + 1
-
-
-def whole(x: Value) -> bool:
-    """True if the memory of `x` is not a repetition."""
-    return x.shape != () and unrepeated(x) is x and (x.prim is None or x.prim.view_of is None)
 
 
 def literal(x: Value) -> str | None:
@@ -137,6 +162,22 @@ def unrepeated(x: Value) -> Value:
     while x.prim is not None and x.prim.name == "broadcast_to" and (x.operands[0].const is None or literal(x.operands[0])):
         x = x.operands[0]
     return x
+
+
+def read(v: Value, k: int) -> Value:
+    """What the call for `v` reads as operand `k`: whole in a reduction, as it was before repetition otherwise."""
+    x = v.operands[k]
+    return x if v.prim is not None and v.prim.name in REDUCERS else unrepeated(x)
+
+
+def constant(v: Value) -> bool:
+    """True for what is computed once for all calls: small enough, and from nothing."""
+    return v.prim is not None and v.prim.name == "iota" and v.size <= CONSTANT
+
+
+def silent(v: Value) -> bool:
+    """True if computing `v` cannot fail: C functions that make no array, a view, or nothing at all."""
+    return calls(v) is not None or constant(v) or (v.prim is not None and v.prim.view_of is not None)
 
 
 def in_place(v: Value, result: int) -> tuple[Value, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,7 +84,8 @@ def finish(graph: Graph, env: Mapping[Value, Any], buffers: Sequence[Any], donat
                 a = own = np.array(a, order="C")
             taken.add(id(own))
         out.append(a)
-    for i, slot in donated.items():
-        np.copyto(buffers[slot], out[i])
-        out[i] = buffers[slot]
+    places = [buffers[slot] for slot in donated.values()]
+    deque(map(np.copyto, places, [out[i] for i in donated]), 0)  # one C call: no interrupt can tear it
+    for i, place in zip(donated, places, strict=True):
+        out[i] = place
     return out

@@ -18,7 +18,7 @@ from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType
-from fgrad.passes.nests import Shape, nest_of
+from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import ALIGN, Target
 from fgrad.passes.spaces import REDUCTIONS
 
@@ -57,11 +57,6 @@ def _probe() -> bool:
 FIELD = object.__basicsize__ if _probe() else None
 
 
-def is_fused(v: Value) -> bool:
-    """True for a group."""
-    return v.prim is not None and v.prim.name == "fused"
-
-
 def is_silent(v: Value) -> bool:
     """True for a group and for reading one of its results: neither can fail."""
     return is_fused(v) or (v.prim is not None and v.prim.name == "item" and is_fused(v.operands[0]))
@@ -93,6 +88,7 @@ class Native:
         self.asm = Asm()
         self.args: dict[str, str] = {}  # name of an array -> its pointer in the function
         self.pending = 0
+        self.commits = False  # does it write a donated buffer
 
     # ------------------------------------------------------------------ for the plan
     def nest(self, v: Value) -> Shape:
@@ -153,7 +149,7 @@ class Native:
         for x in dict.fromkeys(v.operands):
             if x in copies:
                 name = block.text.buffer(at, x.shape, x.dtype)
-                block.text.add(f"copyto({name}, {block.name(x)})")
+                block.text.call(np.copyto, name, block.name(x))
                 copied[x] = self.arena(at)
                 at += -(-x.type.nbytes // ALIGN) * ALIGN
         for x, inner in zip(v.operands, graph.inputs, strict=True):
@@ -166,6 +162,7 @@ class Native:
             at += self.row_bytes(kernel, w)
         kernel.emit()
         self.pending += 1
+        self.commits = self.commits or block.plan.commits(v)
 
     def apart(self, block: Block, x: Value) -> bool:
         """True if a kernel cannot read `x` where it lies."""
@@ -211,7 +208,7 @@ class Native:
         slot = block.plan.roots[x]
         node = slot[0]
         own = block.plan.layout.get(x)
-        if node.prim is None:
+        if node.prim is None or block.constant(node):
             pointer = self.argument(block.name(node))
         else:
             pointer = self.slot(block, slot, self.made(block, x))
@@ -247,7 +244,9 @@ class Native:
         else:
             texts = [f"cell(cells, table, {k}, {a})" for k, a in enumerate(self.args)]
             block.text.bind("cell", cell)
-        block.text.add(f"{name}({', '.join([*texts, 'arena'])})")
+        if self.commits:
+            block.text.defer()
+        block.text.call(name, *texts, "arena")
         self.start()
 
     def text(self) -> str:

@@ -8,15 +8,16 @@ import numpy as np
 
 from fgrad.backends.numpy import calls
 from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.interpret import owner
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
-from fgrad.passes.nests import Shape, is_reduction, nest_of
+from fgrad.passes.nests import Shape, is_fused, is_reduction, nest_of
 from fgrad.passes.plan import ALIGN, Plan, Target, plan_memory
 from fgrad.passes.spaces import is_free
 
 TILE = 32768  # elements of the space in a tile: its temporaries fit in L2, calls stay few (measured: 8k is slower than no tiles)
 INNER = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
-COMBINE = {"reduce_sum": "add", "reduce_prod": "multiply", "reduce_max": "maximum", "reduce_min": "minimum"}
+COMBINE = {"reduce_sum": np.add, "reduce_prod": np.multiply, "reduce_max": np.maximum, "reduce_min": np.minimum}
 
 
 class Tiling(NamedTuple):
@@ -117,10 +118,10 @@ class Tiler:
     def __init__(self) -> None:
         self.known: dict[Value, Tiling] = {}
         self.target = Target(
-            multiple=lambda v: v.prim is not None and v.prim.name == "fused",
-            in_place=calls.in_place,
-            safe=lambda v: False,
-            scratch=lambda v: self.of(v).nbytes if v.prim is not None and v.prim.name == "fused" else 0,
+            multiple=is_fused,
+            in_place=self.in_place,
+            safe=self.safe,
+            scratch=lambda v: self.of(v).nbytes if is_fused(v) else 0,
         )
 
     def of(self, v: Value) -> Tiling:
@@ -130,12 +131,49 @@ class Tiler:
             found = self.known[v] = tiling_of(v.params[0])
         return found
 
+    def safe(self, v: Value) -> bool:
+        """True for a group of steps that cannot fail, and for reading one of its results."""
+        if v.prim is not None and v.prim.name == "item":
+            v = v.operands[0]
+        return is_fused(v) and all(map(calls.silent, v.params[0].values()))
+
+    def in_place(self, v: Value, result: int) -> tuple[Value, ...]:
+        """Operands a result may overwrite: read for the last time by the call that writes it, or before."""
+        if not is_fused(v):
+            return calls.in_place(v, result)
+        t, graph = self.of(v), v.params[0]
+        nest, out = t.nest, graph.outputs[result]
+        if t.axis is not None and (result in t.sums or dimension(out, nest, t.axis) is None):
+            return ()
+        return tuple(
+            x for x, inner in zip(v.operands, graph.inputs, strict=True)
+            if x.type is out.type and nest.axes[inner] == nest.axes[out] and v.operands.count(x) == 1
+            and self.spent(graph, inner, out)
+        )  # fmt: skip
+
+    def spent(self, graph: Graph, x: Value, out: Value) -> bool:
+        """True if nothing in the group reads `x`, itself or as a view, after or beside the one call that writes `out`."""
+        order = graph.values()
+        seen = {x}
+        for v in order:
+            if v.prim is not None and v.prim.view_of is not None and v.operands[v.prim.view_of] in seen:
+                seen.add(v)
+        writer = owner(out)
+        place = {v: n for n, v in enumerate(order)}
+        after = order[place.get(writer, -1) + 1 :]
+        if any(v in seen for v in graph.outputs) or any(y in seen for v in after for y in v.operands):
+            return False
+        read = [y for y in writer.operands if y in seen]
+        return not read or (all(y is x for y in read) and x in calls.in_place(writer, 0))
+
     def step(self, block: Block, v: Value) -> None:
         """The lines of one node of the program."""
-        if v.prim is None or v.prim.name != "fused":
+        if not is_fused(v):
             block.step(v)
             return
         t, graph = self.of(v), v.params[0]
+        if block.plan.commits(v):
+            block.text.defer()
         given = [block.name(x) for x in v.operands]
         made = [block.slot((v, k), out) for k, out in enumerate(graph.outputs)]
         if t.axis is None:
@@ -144,7 +182,7 @@ class Tiler:
         text, n = block.text, t.nest.space[t.axis]
         stop = n - n % t.rows
         for k in t.sums:
-            text.add(f"{made[k]}[...] = {self.start(graph.outputs[k])}")
+            text.call(np.copyto, made[k], self.start(graph.outputs[k]))
         text.add(f"for lo in range(0, {stop}, {t.rows}):")
         text.indent = "    "
         text.add(f"hi = lo + {t.rows}")
@@ -194,13 +232,12 @@ class Tiler:
         for w in plan.order:
             inner.step(w)
         for i in plan.copies:
-            block.text.add(f"copyto({made[i]}, {inner.name(graph.outputs[i])})")
+            block.text.call(np.copyto, made[i], inner.name(graph.outputs[i]))
 
     def combine(self, block: Block, v: Value, made: list[str]) -> None:
         """Adds the parts of one tile to the sums."""
         for k in self.of(v).sums:
-            function = COMBINE[v.params[0].outputs[k].prim.name]
-            block.text.add(f"{block.text.bind(function, getattr(np, function))}({made[k]}, {self.parts[k]}, out={made[k]})")
+            block.text.call(COMBINE[v.params[0].outputs[k].prim.name], made[k], self.parts[k], made[k])
 
 
 def _part(block: Block, name: str, i: int, part: str) -> str:

@@ -61,13 +61,15 @@ class Writer:
                 commits.append((f"x{self.donated[i]}", source))
                 named.append(f"x{self.donated[i]}")
             elif isinstance(v.type, TensorType):
-                self.text.add(f"copyto({self.output(i)}, {source})")
+                self.text.call(np.copyto, self.output(i), source)
                 named.append(f"y{i}")
             else:
                 named.append(source)
         if commits:
-            left, right = (", ".join(side) for side in zip(*commits, strict=True))
-            self.text.add(f"commit(map(copyto, ({left},), ({right},)), 0)  # one C call: no interrupt can tear it")
+            self.text.defer()
+        for place, source in commits:
+            self.text.call(np.copyto, place, source)
+        self.text.commit()
         return named
 
     def head(self) -> list[str]:
