@@ -331,7 +331,7 @@ def program(I):
     if refs(y1) != ALONE: y1 = pool[1] = empty((5,), float32)
     matmul(x0, x1, out=t1)
     add(t1, x2, out=t1)
-    maximum(t1, 0.0, out=y0)
+    maximum(t1, n0_0, out=y0)
     add_reduce(t1, (0,), None, y1)
     return [y0, y1]
 """

@@ -112,12 +112,16 @@ def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Grad
         return ScaleByAdamState(zero_count(), zeros_like(params), zeros_like(params))
 
     def update(grads: Any, state: ScaleByAdamState, params: Any = None, **hyper: Any) -> tuple[Any, ScaleByAdamState]:
-        count = compose(_increment, as_cell(state.count))
-        given = tuple(hyper.get(k, v) for k, v in (("b1", b1), ("b2", b2), ("eps", eps)))
-        steps, mu, nu = elementwise(_adam_leaf, grads, state.mu, state.nu, scalars=(count, *map(number, given)))
-        return steps, ScaleByAdamState(count, mu, nu)
+        return adam_step(grads, state, *[hyper.get(k, v) for k, v in (("b1", b1), ("b2", b2), ("eps", eps))])
 
     return GradientTransformation(init, update)
+
+
+def adam_step(grads: Any, state: ScaleByAdamState, *numbers: Any) -> tuple[Any, ScaleByAdamState]:
+    """Adam's direction, or with a learning rate after b1, b2, eps its update: -lr joins the correction of m."""
+    count = compose(_increment, as_cell(state.count))
+    steps, mu, nu = elementwise(_adam_leaf, grads, state.mu, state.nu, scalars=(count, *map(number, numbers)))
+    return steps, ScaleByAdamState(count, mu, nu)
 
 
 def number(x: Any) -> Any:
@@ -134,11 +138,11 @@ def _increment(count: Any) -> Any:
     return count + c.number(1, count)
 
 
-def _adam_leaf(g: Any, m: Any, v: Any, count: Any, b1: Any, b2: Any, eps: Any) -> tuple[Any, Any, Any]:
+def _adam_leaf(g: Any, m: Any, v: Any, count: Any, b1: Any, b2: Any, eps: Any, lr: Any = None) -> tuple[Any, Any, Any]:
     one = c.number(1, g)
     s = {
         "beta1": b1, "beta2": b2, "eps": eps,
-        "rate": one / (one - pow_(b1, count)), "root2": one / sqrt(one - pow_(b2, count)),
+        "rate": (one if lr is None else -lr) / (one - pow_(b1, count)), "root2": one / sqrt(one - pow_(b2, count)),
     }  # fmt: skip
     step, (mu, nu) = adam_direction(g, (m, v), s)
     return step, mu, nu
@@ -171,15 +175,19 @@ def scale_by_learning_rate(learning_rate: Any) -> GradientTransformation:
         return ScaleByScheduleState(zero_count()) if callable(learning_rate) else EmptyState()
 
     def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        given = hyper.get("learning_rate", hyper.get("lr"))
-        if isinstance(state, ScaleByScheduleState):
-            lr = learning_rate(state.count) if given is None else given
-            state = ScaleByScheduleState(compose(_increment, as_cell(state.count)))
-        else:
-            lr = learning_rate if given is None else given
+        lr, state = rate_of(learning_rate, state, hyper)
         return elementwise(_scaled_leaf, grads, scalars=(number(lr),)), state
 
     return GradientTransformation(init, update)
+
+
+def rate_of(learning_rate: Any, state: Any, hyper: dict[str, Any]) -> tuple[Any, Any]:
+    """The learning rate of this step, and the state for the next."""
+    lr = hyper.get("learning_rate", hyper.get("lr"))
+    if isinstance(state, ScaleByScheduleState):
+        lr = learning_rate(state.count) if lr is None else lr
+        return lr, ScaleByScheduleState(compose(_increment, as_cell(state.count)))
+    return (learning_rate if lr is None else lr), state
 
 
 def _scaled_leaf(g: Any, lr: Any) -> Any:
@@ -292,7 +300,15 @@ def adam(learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e
     >>> fgrad.optim.apply_updates(params, updates)["w"].round(3)
     Array([0.9, 0.9], dtype=float32)
     """
-    return chain(scale_by_adam(b1, b2, eps), scale_by_learning_rate(learning_rate))
+    parts = chain(scale_by_adam(b1, b2, eps), scale_by_learning_rate(learning_rate))
+
+    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        lr, after = rate_of(learning_rate, state[1], hyper)
+        numbers = [hyper.get(k, v) for k, v in (("b1", b1), ("b2", b2), ("eps", eps))]
+        updates, moments = adam_step(grads, state[0], *numbers, lr)
+        return updates, (moments, after)
+
+    return GradientTransformation(parts.init, update)
 
 
 def adamw(learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,

@@ -161,7 +161,29 @@ class _Planner:
             else:
                 copies.append(i)
             self.last[slot] = len(self.order)
+        for slot in list(self.homes):
+            self.extend(slot, place, commit)
         return tuple(copies)
+
+    def extend(self, slot: Slot, place: Mapping[Value, int], commit: int) -> None:
+        """Lets what is computed on the way to an output, and overwritten by it, lie in the output's buffer too."""
+        home = self.homes[slot]
+        while True:
+            n = place[slot[0]]
+            operands = [x for x in self.target.in_place(*slot) if self.overwrites(x, slot)]
+            if any(self.roots[x][0].prim is None for x in operands):
+                return  # it may be an operand's own buffer that the output is written to
+            before = next((self.roots[x] for x in operands if self.vanishes(x, n)), None)
+            if before is None or (home.kind == "input" and not self.direct(before, place[before[0]], home.at, commit)):
+                return
+            self.homes[before] = home
+            slot = before
+
+    def vanishes(self, x: Value, n: int) -> bool:
+        """True if step `n` is the last to read `x`, a whole result without a home."""
+        slot = self.roots[x]
+        planned = slot[0].prim is not None and slot not in self.homes and bool(results(slot[0], self.target))
+        return planned and self.last.get(slot) == n and not self.is_view(x)
 
     def whole(self, v: Value) -> bool:
         """True if `v` is all of its slot, in order."""

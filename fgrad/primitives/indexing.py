@@ -20,7 +20,7 @@ _UFUNC = {"add": "add", "mul": "multiply", "min": "minimum", "max": "maximum"}
 
 def _plain(xp: Any, i: Any, d: int) -> bool:
     """True if NumPy finds at once that no index is negative or too large: as uint64, negative ones are large."""
-    return xp is np and i.dtype == _INT64 and i.size > 0 and int(np.maximum.reduce(i.view(np.uint64), None)) < d
+    return xp is np and i.dtype == _INT64 and i.size > 0 and int(xp.maximum.reduce(i.view(xp.uint64), None)) < d
 
 
 def bad_index(xp: Any, x: Any, indices: tuple[Any, ...], axes: Axes) -> str | None:

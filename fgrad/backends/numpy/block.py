@@ -30,6 +30,7 @@ class Text:
         self.places: dict[tuple[int, tuple[int, ...], Any], str] = {}
         self.views: dict[str, tuple[Any, tuple[str, ...], dict[str, Any]]] = {}
         self.addressed: set[str] = set()  # arrays that kernels reach by address: they must be contiguous
+        self.numbers: dict[tuple[str, Any], str] = {}
         self.count = 0
         self.deferring = False
 
@@ -39,6 +40,13 @@ class Text:
         while self.scope.setdefault(free, x) is not x:
             k, free = k + 1, f"{name}_{k}"
         return free
+
+    def number(self, text: str, x: Any) -> str:
+        """A name for a 0-d constant that tells its value: an array costs a ufunc half of what a Python number does."""
+        key = (text, x.dtype)
+        if key not in self.numbers:
+            self.numbers[key] = self.bind("n" + text.replace("-", "m").replace(".", "_").replace("+", ""), x)
+        return self.numbers[key]
 
     def new(self, letter: str) -> str:
         """A fresh name."""
@@ -182,7 +190,9 @@ class Block:
         if numbers and k != calls.OUT:
             text = calls.literal(x)
             if text is not None:
-                return str(x.const.view(calls.INTEGERS[x.dtype.itemsize])) if bits else text
+                if bits:
+                    return str(x.const.view(calls.INTEGERS[x.dtype.itemsize]))
+                return self.text.number(text, x.const)
         return self.bits(x) if bits else self.name(x)
 
     def bits(self, x: Value) -> str:

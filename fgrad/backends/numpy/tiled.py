@@ -8,7 +8,6 @@ import numpy as np
 
 from fgrad.backends.numpy import calls
 from fgrad.backends.numpy.block import Block
-from fgrad.backends.numpy.interpret import owner
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape, is_fused, is_reduction, nest_of
@@ -148,23 +147,23 @@ class Tiler:
         return tuple(
             x for x, inner in zip(v.operands, graph.inputs, strict=True)
             if x.type is out.type and nest.axes[inner] == nest.axes[out] and v.operands.count(x) == 1
-            and self.spent(graph, inner, out)
+            and self.spent(t, graph, result, inner)
         )  # fmt: skip
 
-    def spent(self, graph: Graph, x: Value, out: Value) -> bool:
-        """True if nothing in the group reads `x`, itself or as a view, after or beside the one call that writes `out`."""
+    def spent(self, t: Tiling, graph: Graph, result: int, x: Value) -> bool:
+        """True if nothing in the group reads `x`, itself or as a view, after or beside the first write of a result."""
         order = graph.values()
         seen = {x}
         for v in order:
             if v.prim is not None and v.prim.view_of is not None and v.operands[v.prim.view_of] in seen:
                 seen.add(v)
-        writer = owner(out)
-        place = {v: n for n, v in enumerate(order)}
-        after = order[place.get(writer, -1) + 1 :]
-        if any(v in seen for v in graph.outputs) or any(y in seen for v in after for y in v.operands):
+        plan = t.full[1]
+        writes = [n for n, v in enumerate(plan.order) if plan.homes.get((v, 0)) == ("output", result)]
+        first = min(writes, default=len(order))  # a copy at the end
+        if any(v in seen for v in graph.outputs) or any(y in seen for v in order[first + 1 :] for y in v.operands):
             return False
-        read = [y for y in writer.operands if y in seen]
-        return not read or (all(y is x for y in read) and x in calls.in_place(writer, 0))
+        read = [y for y in order[first].operands if y in seen] if writes else []
+        return not read or (all(y is x for y in read) and x in calls.in_place(order[first], 0))
 
     def step(self, block: Block, v: Value) -> None:
         """The lines of one node of the program."""
