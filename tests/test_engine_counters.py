@@ -32,7 +32,6 @@ ROOT = Path(fgrad.__file__).parent
 
 # operations that are one library call in a program, into a buffer it has planned
 LIBRARY = {"conv", "conv_dx", "conv_dw", "dot_general", "gather", "scatter", "random_bits", "window_max", "window_max_pull", "argmax", "shift_right"}
-TILES = {"reduce_sum", "reduce_max", "select", "iota"}  # without llvmlite: calls on one tile
 
 
 class Demo:
@@ -135,7 +134,7 @@ def test_from_step_4_on_a_step_is_one_program_and_no_plain_lowering(
     assert len({canonical_hash(g) for g in seen}) == 1
     assert interpreted == []
     assert [name for name, out in calls if not out] == []
-    assert {name for name, _ in calls} <= LIBRARY | (TILES if kernels == "tiled" else set()), calls
+    assert {name for name, _ in calls} <= LIBRARY, calls
     assert losses[-1] < losses[0] / 2
 
 

@@ -68,6 +68,11 @@ class Value(Operators):
         """Parameters by name."""
         return dict(zip(self.prim.params, self.params, strict=True)) if self.prim is not None else {}
 
+    @property
+    def may_fail(self) -> bool:
+        """True if values of the operands can be an error; an operation with modes fails in the mode "raise" alone."""
+        return self.prim is not None and self.prim.check is not None and self.named_params.get("mode", "raise") == "raise"
+
     def __repr__(self) -> str:
         return f"<{self.type} = {self.prim.name if self.prim else 'const' if self.const is not None else 'input'}>"
 

@@ -109,8 +109,3 @@ def same(a: Graph, b: Graph) -> bool:
 def intern(graph: Graph) -> Graph:
     """The first living graph with this hash: equal regions are one object, so nodes that hold them can be shared."""
     return _FIRST.setdefault(canonical_hash(graph), graph)
-
-
-def intern_params(params: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`params` with every graph interned."""
-    return tuple([map_param(p, intern) for p in params])

@@ -18,7 +18,7 @@ def _value(v: Value) -> Value | None:
     """The constant that `v` is, or a repeated number; None if it is not constant or too large to keep."""
     prim = v.prim
     assert prim is not None
-    if not isinstance(v.type, TensorType) or prim.lower is None or prim.effect or not v.operands or prim.check is not None:
+    if not isinstance(v.type, TensorType) or prim.lower is None or prim.effect or not v.operands or v.may_fail:
         return None
     if prim.name == "reshape" and (number := splat(v)) is not None:
         return FUNCTIONS["broadcast_to"](constant(number), shape=v.shape) if v.shape else constant(number)

@@ -12,6 +12,7 @@ from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.rewrite import Rewrite, rebuild, rewrite, splat
 from fgrad.passes.regions import deep
+from fgrad.passes.sparse import SPARSE
 from fgrad.primitives.arithmetic import abs_, add, convert, div, maximum, minimum, mul, neg, pow_, sub
 from fgrad.primitives.compare import bitwise_not, eq, ne, select
 from fgrad.primitives.linear import dot_general
@@ -176,11 +177,5 @@ def simplify(graph: Graph) -> Graph:
 
 @deep
 def simplify_final(graph: Graph) -> Graph:
-    """Applies FINAL until none matches: marks and stops go."""
-    return rebuild(graph, FINAL)
-
-
-@deep
-def simplify_fast(graph: Graph) -> Graph:
-    """Applies FAST until none matches: value-changing, by request only."""
-    return rebuild(graph, FAST)
+    """Applies FINAL and the rules for indexing until none matches: marks and stops go."""
+    return rebuild(graph, (*FINAL, *SPARSE))

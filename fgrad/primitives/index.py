@@ -79,7 +79,7 @@ def _batch_gather(n: int, batched: tuple[bool, ...], x: Value, *indices: Value, 
     lower=indexing.gather,
     transpose={0: _gather_back},
     batch=_batch_gather,
-    check=lambda xp, x, *indices, axes, mode: indexing.bad_index(xp, x, indices, axes) if mode == "raise" else None,
+    check=lambda xp, x, *indices, axes, mode: indexing.bad_index(xp, x, indices, axes),
 )
 def gather(x: Any, *indices: Any, axes: Axes, mode: str) -> Any:
     """Elements of `x` at `indices` along `axes`, all of the other axes.
@@ -199,7 +199,7 @@ def _batch_scatter(
 
 
 def _check_scatter(xp: Any, x: Any, updates: Any, *indices: Any, axes: Axes, op: str, mode: str) -> str | None:
-    return indexing.bad_index(xp, x, indices, axes) if mode == "raise" else None
+    return indexing.bad_index(xp, x, indices, axes)
 
 
 @primitive(

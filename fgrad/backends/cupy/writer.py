@@ -191,7 +191,7 @@ class Writer:
         device = nodes.home(v)
         args = [self.operand(v, x, device) for x in v.operands]
         xp = self.library(device)
-        if v.prim.check is not None:
+        if v.may_fail:
             self.lines.append(f"check({self.bind(f'{v.prim.name}_node', v)}, {xp}, ({', '.join(args)},))")
         params = [
             f"{k}={p!r}" if calls.plain(p) else f"{k}={self.bind(f'{v.prim.name}_{k}', p)}"

@@ -240,7 +240,7 @@ class Block:
             self.text.call(np.matmul, left, right, self.name(v))
             return
         args = [self.name(x) for x in v.operands]
-        if v.prim.check is not None:
+        if v.may_fail:
             params = self.text.bind(f"{v.prim.name}_params", v.named_params)
             self.text.bind("check", checked)
             node = self.text.bind(f"{v.prim.name}_node", v)

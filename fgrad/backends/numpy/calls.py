@@ -67,6 +67,7 @@ REDUCERS: dict[str, Callable[..., Any]] = {
     "reduce_min": np.minimum.reduce,
 }
 INTEGERS: dict[int, Any] = {1: np.dtype(np.int8), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # by size
+UPDATES = ("scatter", "dynamic_update_slice")  # their lowerings write into the first operand where it is the result
 CONSTANT = 1 << 16  # elements of an array that is kept rather than computed again
 OUT = -1  # the result, where an operand's number is expected
 
@@ -181,7 +182,9 @@ def silent(v: Value) -> bool:
 
 
 def in_place(v: Value, result: int) -> tuple[Value, ...]:
-    """Operands that one ufunc call may overwrite with its result."""
+    """Operands that one call may overwrite with its result."""
+    if v.prim is not None and v.prim.name in UPDATES:
+        return v.operands[:1] if v.operands.count(v.operands[0]) == 1 else ()
     if not isinstance(v.type, TensorType) or ufunc(v) is None:
         return ()
     return tuple(x for x in v.operands if x.type is v.type)

@@ -42,7 +42,7 @@ def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int] |
             args = [env[x] if x.const is None else x.const for x in v.operands]
             if v.params:
                 params = dict(zip(prim.params, v.params))  # type: ignore[union-attr]  # noqa: B905  # hot
-                if prim.check is not None:  # type: ignore[union-attr]
+                if prim.check is not None and v.may_fail:  # type: ignore[union-attr]
                     checked(v, args, params)
                 env[v] = prim.lower(np, None, *args, **params)  # type: ignore[union-attr,misc]
             else:

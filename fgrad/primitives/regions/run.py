@@ -87,7 +87,7 @@ def _check(v: Value, xp: Any) -> Callable[[Sequence[Any]], None] | None:
     prim, params, where = v.prim, v.named_params, v.where
     assert prim is not None
     rule = prim.check
-    if rule is None:
+    if rule is None or not v.may_fail:
         return None
 
     def check(args: Sequence[Any]) -> None:
