@@ -12,7 +12,6 @@ import numpy as np
 from fgrad.errors import IRError
 from fgrad.ir.callables import name_of
 from fgrad.ir.graph import Graph, Value
-from fgrad.ir.regions import map_param
 from fgrad.ir.types import Device, TensorType, TokenType, TupleType
 
 _DIGESTS: WeakKeyDictionary[Graph, str] = WeakKeyDictionary()
