@@ -12,7 +12,7 @@ from fgrad.eager.history import Plan, Segment, plan_history
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.errors import GradError, TraceError
 from fgrad.ir.apply import caller
-from fgrad.ir.graph import Graph, Value, free_leaves, leaf, topological
+from fgrad.ir.graph import Graph, Value, leaf, topological
 from fgrad.ir.primitive import REGISTRY
 from fgrad.primitives import structure
 from fgrad.transforms.inline import substitute
@@ -32,16 +32,17 @@ class Entry:
         self.plan: Plan | None = plan_history(tape, values)
         wanted = tuple(dict.fromkeys([*values, *(self.plan.computed if self.plan else ())]))
         shown = without_functions(wanted) if tape.functions else wanted
-        inputs = leaves_before(tuple(dict.fromkeys(shown)), tape)
+        order: list[Value] | None
+        inputs, order = leaves_before(tuple(dict.fromkeys(shown)), tape)
         self.slots: list[Any] = [v if v in tape.bound else v.params[0] for v in inputs]
         into = {v: slot for slot, v in donated}
         where = {s: i for i, s in enumerate(self.slots) if not isinstance(s, Value)}
         if tape.bound:
-            inputs, shown = closed(inputs, shown)
+            (inputs, shown), order = closed(inputs, shown), None
         outputs = tuple(dict.fromkeys(shown))
         at = {v: i for i, v in enumerate(outputs)}
         self.donated = {at[x]: where[into[v]] for v, x in zip(wanted, shown, strict=True) if v in into and into[v] in where}
-        self.graph = Graph(inputs, outputs)
+        self.graph = Graph(inputs, outputs, order)
         self.places = {v: at[x] for v, x in zip(wanted, shown, strict=True)}
         self.seen = 0
         self.program: Any = None
@@ -83,17 +84,16 @@ def without_functions(outputs: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(substitute(outputs, new)) if new else tuple(outputs)
 
 
-def leaves_before(outputs: Sequence[Value], tape: Tape) -> tuple[Value, ...]:
-    """Inputs and bound values that `outputs` read."""
-    if not tape.bound:
-        return tuple(free_leaves(outputs))
+def leaves_before(outputs: Sequence[Value], tape: Tape) -> tuple[tuple[Value, ...], list[Value]]:
+    """Inputs and bound values that `outputs` read, and the values in between in order."""
     bound = tape.bound
     found: dict[Value, None] = dict.fromkeys(v for v in outputs if v in bound or (v.prim is None and v.const is None))
-    for v in topological(outputs, bound):
+    order = topological(outputs, bound)
+    for v in order:
         for x in v.operands:
-            if x in bound or (x.prim is None and x.const is None):
+            if (x.prim is None and x.const is None) or x in bound:
                 found[x] = None
-    return tuple(found)
+    return tuple(found), order
 
 
 def check_stale(tape: Tape, inputs: Sequence[Value]) -> None:
@@ -196,7 +196,7 @@ def force(t: Any) -> Any:
         with tape.lock:
             if t._data is None:
                 wanted = without_functions((t._value,)) if tape.functions else (t._value,)
-                inputs = leaves_before(wanted, tape)
+                inputs, _ = leaves_before(wanted, tape)
                 buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in inputs]
                 graph = Graph(*closed(inputs, wanted))
                 (t._data,) = interpret(graph, buffers, {})

@@ -12,7 +12,7 @@ from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.history import Segment
 from fgrad.eager.tape import Tape
-from fgrad.ir.apply import apply
+from fgrad.ir.apply import apply, node
 from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU
@@ -113,7 +113,7 @@ def miss(tape: Tape, key: Any, prim: Primitive, operands: tuple[Any, ...], param
     """Records an operation not seen before."""
     if not tape.smooth:
         operands = tuple([freeze(tape, x) for x in operands])
-    v = tape.memo[key] = apply(prim, operands, params)
+    v = tape.memo[key] = node(prim, operands, params)
     return v
 
 

@@ -205,12 +205,16 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: tuple[Any, ...] = 
     if any([x.__class__ is not Value for x in operands]):
         like = next((x.type for x in operands if isinstance(x, Value)), None)
         values = tuple([x if isinstance(x, Value) else constant(x, like) for x in operands])
-    else:
-        values = operands
+        return node(prim, values, params)
+    return node(prim, operands, params)
+
+
+def node(prim: Primitive, values: tuple[Value, ...], params: tuple[Any, ...] = ()) -> Value:
+    """`apply` where all operands are Values."""
     if len(values) > 1:
         if Device.cuda_named():  # until then there is one device
             values = _one_device(prim, values, params)
-        if prim.elementwise:
+        if prim.elementwise and any([v.type.shape != values[0].type.shape for v in values]):  # type: ignore[union-attr]
             values = _broadcast(prim, values)
     types = tuple([v.type for v in values])
     out = _TYPES.get((prim, types, params)) or infer(prim, types, params)

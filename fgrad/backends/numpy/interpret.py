@@ -30,12 +30,11 @@ def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int] |
     """
     env: dict[Value, Any] = dict(zip(graph.inputs, buffers, strict=True))
     order = graph.values()
-    kept = set(graph.outputs)
-    kept.update(graph.inputs)
-    last: dict[Value, Value] = {}
+    last: dict[Value, Value | None] = {}
     for v in order:
         for x in v.operands:
             last[x] = v
+    last.update(dict.fromkeys((*graph.outputs, *graph.inputs)))  # these stay
     with np.errstate(all="ignore"):
         for v in order:
             prim = v.prim
@@ -50,8 +49,7 @@ def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int] |
                     checked(v, args, {})
                 env[v] = prim.lower(np, None, *args)  # type: ignore[union-attr,misc]
             for x in v.operands:
-                if last.get(x) is v and x not in kept:
-                    del last[x]
+                if last[x] is v:
                     env.pop(x, None)
         return finish(graph, env, buffers, donated or {})
 
