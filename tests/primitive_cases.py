@@ -71,6 +71,7 @@ class Case(NamedTuple):
     derivative: bool = True  # does the row's sample have finite differences (no ties, no jumps)
     second: bool = True
     cast: bool = True  # is the reference's result rounded to the case's dtype
+    without: tuple[str, ...] = ()  # dtypes of the kinds that it refuses
 
     @property
     def prim(self) -> Primitive:
@@ -81,7 +82,7 @@ class Case(NamedTuple):
         return f"{self.name}-{self.label}" if self.label else self.name
 
     def dtypes(self) -> list[str]:
-        return [d for d in DTYPES if kind(dtype_of(d)) in self.kinds]
+        return [d for d in DTYPES if kind(dtype_of(d)) in self.kinds and d not in self.without]
 
     def build(self, *xs: Value) -> tuple[Value, ...]:
         """The results on Values, a tuple's read by item."""
@@ -148,6 +149,10 @@ ELEMENTWISE = [
     unary("neg", np.negative, kinds="ifc"),
     unary("abs", np.abs, kinds="uif"),
     unary("abs", np.abs, kinds="c", label="complex", derivative=False),
+    unary("real", np.real, kinds="c", derivative=False, cast=False),
+    unary("imag", np.imag, kinds="c", derivative=False, cast=False),
+    unary("conj", np.conj, kinds="c", derivative=False),
+    binary("complex", np.vectorize(complex, otypes=[complex]), "f", derivative=False, cast=False, without=("float16", "bfloat16")),
     unary("sign", np.sign, kinds="uif", derivative=False),
     *[unary(n, getattr(np, n), -9, 9, derivative=False) for n in ("floor", "ceil", "trunc", "round")],
     unary("sqrt", np.sqrt, 0.1, kinds="fc"),

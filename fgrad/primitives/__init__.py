@@ -1,7 +1,7 @@
 """Every operation, whole in one entry. Importing this room fills `ir.primitive.REGISTRY`.
 
 structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
-arithmetic, transcendental, compare: each element.  reduce, cumulative: along axes.  sort: order.
+arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
 index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
 random_bits: Philox.  transfer: to another device.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
@@ -10,6 +10,7 @@ checks, elementwise: what the entries share.  special, indexing, convolve: array
 from fgrad.primitives import (
     arithmetic,
     compare,
+    complex,
     conv,
     cumulative,
     fused,
@@ -29,6 +30,7 @@ from fgrad.primitives import (
 __all__ = [
     "arithmetic",
     "compare",
+    "complex",
     "conv",
     "cumulative",
     "fused",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fgrad.errors import DtypeError, RuleError, Where
+from fgrad.errors import DtypeError, Where
 from fgrad.ir.dtypes import Dtype, dtype_of, kind, real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.operators import FUNCTIONS
@@ -151,9 +151,10 @@ def neg(x: Any) -> Any:
 
 
 def _abs_x(dx: Value, y: Value, x: Value) -> Any:
-    if kind(x.dtype) == "c":
-        raise RuleError("abs has no derivative for complex numbers yet", fix="differentiate the parts")
-    return dx * sign(x)
+    if kind(x.dtype) != "c":
+        return dx * sign(x)
+    unit = select(equal(y, number(0, y)), number(1, y), y)
+    return FUNCTIONS["real"](dx * FUNCTIONS["conj"](x)) / unit
 
 
 @elementwise(
