@@ -50,7 +50,8 @@ class ndarray:  # CuPy's name
     flags = property(lambda s: Flags(s._a))
     base = property(lambda s: s._base)
     T = property(lambda s: s._shown(s._a.T))
-    real = property(lambda s: s._shown(s._a.real))
+    real = property(lambda s: s._shown(s._a.real), lambda s, x: s._part("real", x))
+    imag = property(lambda s: s._shown(s._a.imag), lambda s, x: s._part("imag", x))
     __cuda_array_interface__ = property(lambda s: {"shape": s.shape, "typestr": s.dtype.str, "version": 3})
 
     def _shown(self, a: Any) -> ndarray:
@@ -58,6 +59,10 @@ class ndarray:  # CuPy's name
         here(self)
         root = self if self._base is None else self._base
         return ndarray(np.asarray(a), root if np.may_share_memory(a, self._a) else None)
+
+    def _part(self, name: str, x: Any) -> None:
+        here(self, x)
+        setattr(self._a, name, plain(x))
 
     def get(self) -> np.ndarray:
         return np.array(self._a, order="C")
@@ -188,7 +193,7 @@ UFUNCS = (
     "add subtract multiply divide true_divide floor_divide remainder power negative absolute sign floor ceil trunc rint sqrt maximum "
     "minimum copysign exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
     "arctan2 hypot cbrt equal not_equal less less_equal greater greater_equal isfinite bitwise_and bitwise_or bitwise_xor invert "
-    "left_shift right_shift"
+    "left_shift right_shift conjugate"
 ).split()
 for _name in UFUNCS:
     globals()[_name] = ufunc(_name)
@@ -396,3 +401,14 @@ cuda = SimpleNamespace(
 
 def get_default_memory_pool() -> Any:
     return SimpleNamespace(free_all_blocks=lambda: None, used_bytes=lambda: 0)
+
+
+def _transform(name: str) -> Any:
+    def call(a: ndarray, s: Any = None, axes: Any = None) -> ndarray:
+        here(a)
+        return ndarray(np.asarray(getattr(np.fft, name)(a._a, s, axes)))
+
+    return call
+
+
+fft = SimpleNamespace(**{n: _transform(n) for n in ("fftn", "ifftn", "rfftn", "irfftn")})

@@ -354,6 +354,16 @@ WINDOWS = (
 )  # fmt: skip
 
 
+FOURIER = [
+    Case("fft", lambda x, axes, inverse: np.fft.fftn(x, axes=axes), (Of((3, 4, 5)),), {"axes": (0, 2), "inverse": False}, "c", derivative=False),
+    Case("fft", lambda x, axes, inverse: np.fft.ifftn(x, axes=axes), (Of((3, 4)),), {"axes": (1,), "inverse": True}, "c", "inverse", derivative=False),
+    Case("rfft", np.fft.rfftn, (Of((3, 6)),), {"axes": (0, 1)}, "f", derivative=False, cast=False, without=("float16", "bfloat16")),
+    Case("rfft", np.fft.rfftn, (Of((5, 3)),), {"axes": (0,)}, "f", "odd", derivative=False, cast=False, without=("float16", "bfloat16")),
+    Case("irfft", lambda x, axes, n: np.fft.irfftn(x, (3, n), axes), (Of((3, 4)),), {"axes": (0, 1), "n": 6}, "c", derivative=False, cast=False),
+    Case("irfft", lambda x, axes, n: np.fft.irfft(x, n, axes[0]), (Of((4, 3)),), {"axes": (0,), "n": 7}, "c", "odd", derivative=False, cast=False),
+]  # fmt: skip
+
+
 RANDOM = [
     Case(
         "random_bits", bits_reference, (Of((2,), 0, 2**32 - 1, "uint32"), Of((), 0, 2**40, "uint64")), {"shape": (3, 7)}, "f",
@@ -365,5 +375,6 @@ CASES: list[Case] = [
     *ELEMENTWISE, *SHAPES, *REDUCTIONS, *SORTS, *INDEXING, *DOTS,
     *[case for row in CONVS for case in conv_cases(*row)],
     *[case for row in WINDOWS for case in window_cases(*row)],
+    *FOURIER,
     *RANDOM,
 ]  # fmt: skip

@@ -37,6 +37,12 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]
     "pow": (F["pow"], jnp.power, (Z, W)),
     "norm": (lambda z: F["reduce_sum"](F["real"](F["mul"](z, F["conj"](z))), axes=(0, 1)), lambda z: jnp.sum(jnp.real(z * jnp.conj(z))), (Z,)),
     "matmul": (lambda z, w: F["dot_general"](z, w, contract=((1,), (1,)), batch=((), ())), lambda z, w: z @ w.T, (Z, W)),
+    "fft": (lambda z: F["fft"](z, axes=(0, 1), inverse=False), jnp.fft.fft2, (Z,)),
+    "ifft": (lambda z: F["fft"](z, axes=(0,), inverse=True), lambda z: jnp.fft.ifft(z, axis=0), (Z,)),
+    "rfft": (lambda x: F["rfft"](x, axes=(0, 1)), lambda x: jnp.fft.rfftn(x), (X,)),
+    "rfft odd": (lambda x: F["rfft"](x, axes=(0,)), lambda x: jnp.fft.rfft(x, axis=0), (X,)),
+    "irfft": (lambda z: F["irfft"](z, axes=(0, 1), n=6), lambda z: jnp.fft.irfftn(z, (3, 6)), (Z,)),
+    "irfft odd": (lambda z: F["irfft"](z, axes=(1,), n=7), lambda z: jnp.fft.irfft(z, 7), (Z,)),
     "angle": (lambda z: F["atan2"](F["imag"](z), F["real"](z)), jnp.angle, (Z,)),
 }
 

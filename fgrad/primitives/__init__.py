@@ -2,7 +2,7 @@
 
 structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
-index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
+fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
 random_bits: Philox.  transfer: to another device.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
@@ -13,6 +13,7 @@ from fgrad.primitives import (
     complex,
     conv,
     cumulative,
+    fourier,
     fused,
     index,
     linear,
@@ -33,6 +34,7 @@ __all__ = [
     "complex",
     "conv",
     "cumulative",
+    "fourier",
     "fused",
     "index",
     "linear",

@@ -32,7 +32,7 @@ def _part(name: str) -> Any:
 
 def _join(xp: Any, out: Any, x: Any, y: Any) -> Any:
     if out is None:
-        out = xp.empty(xp.broadcast_shapes(x.shape, y.shape), _complex_of(x.dtype))
+        out = xp.empty((x if x.ndim else y).shape, _complex_of(x.dtype))
     out.real = x
     out.imag = y
     return out
