@@ -65,7 +65,9 @@ def to_networkx(graph: Graph) -> Any:
 
 
 def _add(out: Any, v: Value, numbers: dict[Value, Any]) -> Any:
-    n = numbers.setdefault(v, operand_text(v, {}))
+    if v not in numbers:
+        numbers[v] = operand_text(v, {})
+    n = numbers[v]
     if n not in out:
         op = v.prim.name if v.prim is not None else "input" if v.const is None else "const"
         where = quote(v.where) if v.where is not None else None
