@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import time
 
 import numpy as np
@@ -286,6 +287,18 @@ MALFORMED = [
     ),
     (HEAD + "  ? = neg(%0)", "line 2, column 3: expected a token of the text form, found ?"),
     (HEAD + "  %1: float32[2] = sample_holder(%0) {a=float(2), b=1}", None),
+    ("graph g(%0: " + "(" * 100_000, None),
+    (HEAD + "  %1: float32[2] = sample_holder(%0) {a=" + "(" * 100_000, None),
+    (HEAD + "  return " + "(" * 100_000, None),
+    ("graph g(%0: float32[" + "9" * 5000 + "])", "line 1, column 21: expected an axis length, found " + "9" * 40),
+    (
+        HEAD + "  %1: float32[2] = sample_holder(%0) {a=" + "9" * 5000 + ", b=1}",
+        "line 2, column 41: expected an integer, found " + "9" * 40,
+    ),
+    (HEAD + "  %1: float32[2] = neg()", None),
+    (HEAD + "  %1: float32[2] = cond(%0, %0) {branches=1}", None),
+    (HEAD + "  %1: float32[2] = reduce_sum() {axes=(0,)}", None),
+    (HEAD + '  %1: float32[2] = reshape(%0) {shape="type"}', None),
 ]
 
 
@@ -295,6 +308,7 @@ def test_malformed_text_says_where_and_what(text, message):
         parse_graph(text)
     if message is not None:
         assert str(e.value).splitlines()[0] == message
+    assert re.match(r"line \d+, column \d+: expected ", str(e.value))
     assert "fix: " in str(e.value)
 
 

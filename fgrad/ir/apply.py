@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.errors import DeviceError, DtypeError, ShapeError, Where, quote
+from fgrad.errors import DeviceError, DtypeError, IRError, ShapeError, Where, quote
 from fgrad.ir.dtypes import fits
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS
@@ -193,6 +193,18 @@ def infer(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> 
         if not any([_mortal(p) for p in params]):
             _TYPES[key] = out
     return out
+
+
+def check(prim: Primitive, types: tuple[Type, ...], params: tuple[Any, ...]) -> Type:
+    """`infer` for operands and parameters from outside, which a type rule need not foresee.
+
+    Whatever the rule raises becomes an IRError whose first line is the reason.
+    """
+    try:
+        return infer(prim, types, params)
+    except Exception as e:
+        reason = str(e).partition("\n")[0] or type(e).__name__
+        raise IRError(reason, fix="give operands and parameters as the primitive's function does") from e
 
 
 def _mortal(p: Any) -> bool:

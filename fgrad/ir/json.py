@@ -16,16 +16,18 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fgrad.errors import FgradError, IRError
-from fgrad.ir.apply import constant, infer
+from fgrad.errors import IRError
+from fgrad.ir.apply import check, constant
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.literals import complex_value, element_text, element_value
 from fgrad.ir.parse import parse_param, parse_type
+from fgrad.ir.position import locate
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.text import param_text
 from fgrad.ir.types import TensorType, Type
 
 VERSION = 1
+_FIX = "compare with what to_json writes"
 
 
 def to_json(graph: Graph, *, indent: int | None = None) -> str:
@@ -34,19 +36,21 @@ def to_json(graph: Graph, *, indent: int | None = None) -> str:
 
 
 def from_json(text: str) -> Graph:
-    """The graph that `to_json` wrote. Raises IRError with the line (bad JSON) or the path (bad content)."""
+    """The graph that `to_json` wrote. Raises IRError with line and column, the path, and what was expected there."""
+    reader = _Reader(text, "$")
     try:
         data = json.loads(text)
     except json.JSONDecodeError as e:
-        raise IRError(
-            f"line {e.lineno}, column {e.colno}: not JSON: {e.msg}", fix="compare with what to_json writes"
-        ) from e
-    if not isinstance(data, dict) or data.get("fgrad_ir") != VERSION:
-        found = data.get("fgrad_ir") if isinstance(data, dict) else None
-        raise IRError(
-            f"$.fgrad_ir: expected version {VERSION}, found {found!r}", fix="read it with the fgrad that wrote it"
-        )
-    return _Reader("$").graph(data)
+        raise IRError(f"line {e.lineno}, column {e.colno}: not JSON: {e.msg}", fix=_FIX) from e
+    except (RecursionError, ValueError) as e:  # ValueError: an integer of more digits than Python reads
+        raise IRError(f"line 1, column 1 ($): expected what to_json writes: {e}", fix=_FIX) from e
+    found = data.get("fgrad_ir") if isinstance(data, dict) else None
+    if found != VERSION or type(found) is not int:
+        reader.fail("$.fgrad_ir", f"expected version {VERSION}, found {found!r}", "read it with the fgrad that wrote it")
+    try:
+        return reader.graph(data)
+    except RecursionError:
+        reader.fail("$", "expected fewer levels of nesting")
 
 
 def _graph(graph: Graph) -> dict[str, Any]:
@@ -96,14 +100,16 @@ def _param(p: Any) -> Any:
 
 
 class _Reader:
-    """Builds values; `path` says where in the document it is."""
+    """Builds values; `path` says where in the document `text` it is."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, text: str, path: str) -> None:
+        self.text = text
         self.path = path
 
-    def fail(self, path: str, what: str) -> NoReturn:
+    def fail(self, path: str, what: str, fix: str = _FIX) -> NoReturn:
         """Raises IRError about this path."""
-        raise IRError(f"{path}: {what}", fix="compare with what to_json writes")
+        line, column = locate(self.text, path)
+        raise IRError(f"line {line}, column {column} ({path}): {what}", fix=fix)
 
     def field(self, data: Any, name: str, kind: type, path: str) -> Any:
         """A field of an object, of a Python type."""
@@ -154,14 +160,14 @@ class _Reader:
             else:
                 a = np.array(element_value(raw, kind.dtype))
         except (KeyError, ValueError, TypeError, IndexError) as e:
-            self.fail(f"{path}.data", f"no constant of {kind}: {e}")
+            self.fail(f"{path}.data", f"expected a constant of {kind}: {e}")
         return constant(a, device=kind.device) if not kind.shape else Value(None, (), (), kind, None, a)
 
     def node(self, data: Any, values: list[Value], path: str) -> Value:
         """A node, its type checked."""
         prim = REGISTRY.get(self.field(data, "op", str, path))
         if prim is None:
-            self.fail(f"{path}.op", f"unknown primitive {data['op']!r}")
+            self.fail(f"{path}.op", f"expected the name of a primitive, found {data['op']!r}")
         refs = self.field(data, "operands", list, path)
         operands = tuple([self.reference(k, values, f"{path}.operands[{i}]") for i, k in enumerate(refs)])
         given = data.get("params", {})
@@ -170,11 +176,11 @@ class _Reader:
         params = tuple([self.param(given[k], f"{path}.params.{k}") for k in prim.params])
         given_type = self.type(data.get("type"), f"{path}.type")
         try:
-            found = infer(prim, tuple([x.type for x in operands]), params)
-        except (FgradError, TypeError) as e:
-            self.fail(path, f"{prim.name} refuses its operands: {str(e).splitlines()[0]}")
+            found = check(prim, tuple([x.type for x in operands]), params)
+        except IRError as e:
+            self.fail(path, f"expected operands that {prim.name} accepts ({str(e).splitlines()[0]})")
         if found is not given_type:
-            self.fail(f"{path}.type", f"{found} is inferred, found {given_type}")
+            self.fail(f"{path}.type", f"expected {found} (inferred), found {given_type}")
         return Value(prim, operands, params, found)
 
     def param(self, p: Any, path: str) -> Any:
@@ -186,7 +192,7 @@ class _Reader:
         if isinstance(p, dict) and len(p) == 1:
             ((tag, content),) = p.items()
             if tag == "graph":
-                return _Reader(f"{path}.graph").graph(content)
+                return _Reader(self.text, f"{path}.graph").graph(content)
             if tag in ("float", "text") and isinstance(content, str):
                 return self.tagged(tag, content, path)
         return self.fail(path, f"expected a parameter, found {json.dumps(p)[:40]}")

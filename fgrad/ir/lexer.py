@@ -86,7 +86,12 @@ class Lexer:
         token = self.token
         if token.kind != "number" or not token.text.lstrip("-").isdigit():
             self.fail(expected)
-        return int(self.next().text)
+        try:
+            number = int(token.text)
+        except ValueError:  # more digits than Python reads
+            self.fail(expected)
+        self.next()
+        return number
 
     def type(self) -> Type:
         """`float32[2,3]@cuda:0`, `(a, b)` or `token`."""

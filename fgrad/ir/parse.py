@@ -5,12 +5,13 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import b64decode
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fgrad.errors import FgradError, IRError
-from fgrad.ir.apply import constant, infer
+from fgrad.errors import IRError
+from fgrad.ir.apply import check, constant
 from fgrad.ir.callables import find
 from fgrad.ir.dtypes import KINDS, dtype_of
 from fgrad.ir.dtypes import kind as kind_of
@@ -20,6 +21,8 @@ from fgrad.ir.literals import complex_value, element_value
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU, TensorType, Type
 
+T = TypeVar("T")
+
 
 def parse_graph(text: str) -> Graph:
     """The graph that `format_graph` printed as `text` (its name and comments are dropped).
@@ -27,29 +30,33 @@ def parse_graph(text: str) -> Graph:
     Raises IRError with line and column: a syntax error, an unknown primitive, parameter or value, a value defined
     twice, operands that a primitive refuses, or a type other than the one inferred.
     """
-    parser = _Parser(Lexer(text))
-    graph = parser.graph()
-    if parser.lex.token.kind != "end":
-        parser.lex.fail("end of text")
-    return graph
+    lex = Lexer(text)
+    return _whole(lex, _Parser(lex).graph)
 
 
 def parse_type(text: str) -> Type:
     """The type printed as `text`; IRError if it is none."""
     lex = Lexer(text)
-    found = lex.type()
-    return found if lex.token.kind == "end" else lex.fail("end of text")
+    return _whole(lex, lex.type)
 
 
 def parse_param(text: str) -> Any:
     """The parameter that `param_text` printed; IRError if it is none."""
     lex = Lexer(text)
-    param = _Parser(lex).param()
-    return param if lex.token.kind == "end" else lex.fail("end of text")
+    return _whole(lex, _Parser(lex).param)
+
+
+def _whole(lex: Lexer, read: Callable[[], T]) -> T:
+    """What `read` makes of all of the text."""
+    try:
+        found = read()
+    except RecursionError:
+        lex.fail("fewer levels of nesting")
+    return found if lex.token.kind == "end" else lex.fail("end of text")
 
 
 class _Parser:
-    """Recursive in nested graphs only."""
+    """Recursive in nested graphs, tuples and types only."""
 
     def __init__(self, lex: Lexer) -> None:
         self.lex = lex
@@ -117,8 +124,8 @@ class _Parser:
     ) -> Value:
         """The node, its type checked against what the primitive infers."""
         try:
-            found = infer(prim, tuple([x.type for x in operands]), params)
-        except (FgradError, TypeError) as e:
+            found = check(prim, tuple([x.type for x in operands]), params)
+        except IRError as e:
             self.lex.fail(f"operands that {prim.name} accepts ({str(e).splitlines()[0]})", at)
         if found is not type:
             self.lex.fail(f"type {found} (inferred), not {type}", at)
@@ -215,8 +222,7 @@ class _Parser:
         lex = self.lex
         token = lex.token
         if token.kind == "number":
-            text = lex.next().text
-            return int(text) if text.lstrip("-").isdigit() else float(text)
+            return lex.integer() if token.text.lstrip("-").isdigit() else float(lex.next().text)
         if token.kind == "string":
             return self.string()
         if lex.at("@"):

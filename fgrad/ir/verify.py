@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from fgrad.errors import FgradError, IRError
-from fgrad.ir.apply import infer
+from fgrad.errors import IRError
+from fgrad.ir.apply import check
 from fgrad.ir.graph import Graph, Value, numbering
 from fgrad.ir.hash import encode
 from fgrad.ir.primitive import REGISTRY, Primitive
@@ -109,8 +109,8 @@ class _Checker:
                 self.fail(v, f"parameter {name}: {str(e).splitlines()[0]}")
         self.elementwise(v, prim)
         try:
-            found = infer(prim, tuple([x.type for x in v.operands]), v.params)
-        except (FgradError, TypeError) as e:
+            found = check(prim, tuple([x.type for x in v.operands]), v.params)
+        except IRError as e:
             self.fail(v, f"does not accept its operands: {str(e).splitlines()[0]}")
         if found is not v.type:
             self.fail(v, f"has type {v.type}, but {found} is inferred")
