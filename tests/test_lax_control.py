@@ -91,6 +91,25 @@ def test_vmap_and_per_example_gradients(name):
           jax.grad(lambda w: oracle.sum(jax.vmap(g, (None, 0))(w, xs)))(W), 1e-3)  # fmt: skip
 
 
+def test_a_while_loop_is_read_where_a_reverse_derivative_could_be_asked_for():
+    def loop(x):
+        return lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, 2 * s[1]), (0, x))[1]
+
+    def f(x):
+        assert float(loop(x)) == 16.0
+        return x * x
+
+    assert float(fgrad.grad(f)(2.0)) == 4.0
+    value, tangent = fgrad.jvp(lambda x: loop(x) * float(loop(x)), (2.0,), (1.0,))
+    assert (float(value), float(tangent)) == (256.0, 128.0)
+    y = loop(fgrad.tensor(2.0, requires_grad=True))
+    assert float(y) == 16.0
+    with pytest.raises(fgrad.errors.GradError, match="no reverse-mode"):
+        y.backward()
+    z = fgrad.pure_callback(lambda a: a * 2, fgrad.ShapeDtypeStruct((), "float32"), fgrad.tensor(1.0, requires_grad=True))
+    assert float(z) == 2.0
+
+
 def test_while_loop_values_forward_mode_and_vmap():
     def f(m, lib, x):
         return lib.while_loop(lambda c: c[1] < 100.0, lambda c: (c[0] + 1, c[1] * x + 1), (0, 1.0))

@@ -8,9 +8,11 @@ kept buffers are bound beside the values, so every order of reads, backward and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from fgrad.eager.tape import Tape, tensor_type
+from fgrad.errors import GradError, RuleError
 from fgrad.ir.graph import Value, free_leaves, leaf, topological
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.transforms.vjp import pull
@@ -73,7 +75,8 @@ def plan_history(tape: Tape, values: Iterable[Value]) -> Plan | None:
             ct = leaf(tensor_type(root)) if not hasattr(root.type, "items") else None
             if ct is not None:
                 wrt = [v for v in [*ends, *barriers] if v is not root]
-                reads(pull([root], [ct], wrt, wrt), forward, read)
+                with suppress(GradError, RuleError):  # no reverse mode: backward() will say so, reading need not
+                    reads(pull([root], [ct], wrt, wrt), forward, read)
     return Plan(outputs, list(read))
 
 
