@@ -29,6 +29,7 @@ from fgrad.settings import use as settings
 if TYPE_CHECKING:
     from fgrad import autograd as autograd
     from fgrad import cuda as cuda
+    from fgrad import fft as fft
     from fgrad import inspector as inspector
     from fgrad import lax as lax
     from fgrad import nn as nn
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "inspector", "lax", "nn", "optim", "random", "utils")
+_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "nn", "optim", "random", "utils")
 
 __all__ = [
     *_functions,

@@ -1,59 +1,17 @@
 """PyTorch's names: tensors, their methods, and functions over them. Imports eager and everything below.
 
-Inside: dtypes < call < pointwise < classify < reductions, shape < linear, select < random < inplace < base < tensor < creation.
+Inside: dtypes < call < pointwise < classify < reductions, shape < complex, linear, select < random < inplace < base
+< tensor < creation < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
 """
 
-from fgrad.functions.classify import isclose, isfinite, isinf, isnan, nan_to_num
-from fgrad.functions.creation import (
-    arange,
-    as_tensor,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    from_numpy,
-    full,
-    full_like,
-    linspace,
-    logspace,
-    normal,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
-    scalar_tensor,
-    tensor,
-    zeros,
-    zeros_like,
-)
-from fgrad.functions.dtypes import (
-    Size,
-    bfloat16,
-    can_cast,
-    complex64,
-    complex128,
-    dtype,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    int8,
-    int16,
-    int32,
-    int64,
-    promote_types,
-    result_type,
-    set_default_dtype,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
+from fgrad.functions.classify import *  # noqa: F403
+from fgrad.functions.classify import __all__ as _classify
+from fgrad.functions.complex import *  # noqa: F403
+from fgrad.functions.complex import __all__ as _complex
+from fgrad.functions.creation import *  # noqa: F403
+from fgrad.functions.creation import __all__ as _creation
+from fgrad.functions.dtypes import *  # noqa: F403
+from fgrad.functions.dtypes import __all__ as _dtypes
 from fgrad.functions.dtypes import bool_ as bool
 from fgrad.functions.dtypes import complex64 as cfloat
 from fgrad.functions.dtypes import complex128 as cdouble
@@ -63,257 +21,39 @@ from fgrad.functions.dtypes import float64 as double
 from fgrad.functions.dtypes import int16 as short
 from fgrad.functions.dtypes import int32 as int
 from fgrad.functions.dtypes import int64 as long
-from fgrad.functions.gradmode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from fgrad.functions.linear import (
-    addmm,
-    addmv,
-    baddbmm,
-    bmm,
-    cross,
-    dot,
-    einsum,
-    kron,
-    matmul,
-    mm,
-    mv,
-    outer,
-    tensordot,
-    trace,
-)
-from fgrad.functions.persistence import (
-    load,
-    save,
-)
-from fgrad.functions.pointwise import (
-    abs,
-    absolute,
-    acos,
-    acosh,
-    add,
-    addcdiv,
-    addcmul,
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctan,
-    arctan2,
-    arctanh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitwise_and,
-    bitwise_left_shift,
-    bitwise_not,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    ceil,
-    clamp,
-    clip,
-    copysign,
-    cos,
-    cosh,
-    digamma,
-    div,
-    divide,
-    eq,
-    erf,
-    erfc,
-    erfinv,
-    exp,
-    exp2,
-    expm1,
-    fix,
-    floor,
-    floor_divide,
-    fmod,
-    frac,
-    ge,
-    greater,
-    greater_equal,
-    gt,
-    hypot,
-    le,
-    lerp,
-    less,
-    less_equal,
-    lgamma,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    lt,
-    maximum,
-    minimum,
-    mul,
-    multiply,
-    ne,
-    neg,
-    negative,
-    not_equal,
-    pow,
-    reciprocal,
-    relu,
-    remainder,
-    round,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    sub,
-    subtract,
-    tan,
-    tanh,
-    true_divide,
-    trunc,
-    where,
-    xlogy,
-)
-from fgrad.functions.random import (
-    Generator,
-    bernoulli,
-    default_generator,
-    get_rng_state,
-    initial_seed,
-    manual_seed,
-    multinomial,
-    seed,
-    set_rng_state,
-)
-from fgrad.functions.reductions import (
-    all,
-    allclose,
-    amax,
-    amin,
-    aminmax,
-    any,
-    argmax,
-    argmin,
-    argsort,
-    count_nonzero,
-    cumprod,
-    cumsum,
-    dist,
-    equal,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    median,
-    min,
-    nanmean,
-    nansum,
-    norm,
-    prod,
-    softmax,
-    sort,
-    std,
-    std_mean,
-    sum,
-    topk,
-    var,
-    var_mean,
-)
-from fgrad.functions.select import (
-    argwhere,
-    bincount,
-    gather,
-    index_add,
-    index_copy,
-    index_fill,
-    index_select,
-    masked_fill,
-    masked_select,
-    nonzero,
-    one_hot,
-    scatter,
-    scatter_add,
-    take,
-    take_along_dim,
-    unique,
-)
-from fgrad.functions.shape import (
-    atleast_2d,
-    broadcast_shapes,
-    broadcast_tensors,
-    broadcast_to,
-    cat,
-    chunk,
-    clone,
-    concat,
-    concatenate,
-    diag,
-    diagonal,
-    expand,
-    flatten,
-    flip,
-    hstack,
-    meshgrid,
-    moveaxis,
-    movedim,
-    narrow,
-    permute,
-    repeat,
-    repeat_interleave,
-    reshape,
-    roll,
-    select,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
-    swapdims,
-    t,
-    tile,
-    transpose,
-    tril,
-    triu,
-    unbind,
-    unflatten,
-    unsqueeze,
-    vstack,
-)
-from fgrad.functions.tensor import (
-    Tensor,
-)
+from fgrad.functions.gradmode import *  # noqa: F403
+from fgrad.functions.gradmode import __all__ as _gradmode
+from fgrad.functions.linear import *  # noqa: F403
+from fgrad.functions.linear import __all__ as _linear
+from fgrad.functions.persistence import *  # noqa: F403
+from fgrad.functions.persistence import __all__ as _persistence
+from fgrad.functions.pointwise import *  # noqa: F403
+from fgrad.functions.pointwise import __all__ as _pointwise
+from fgrad.functions.random import *  # noqa: F403
+from fgrad.functions.random import __all__ as _random
+from fgrad.functions.reductions import *  # noqa: F403
+from fgrad.functions.reductions import __all__ as _reductions
+from fgrad.functions.select import *  # noqa: F403
+from fgrad.functions.select import __all__ as _select
+from fgrad.functions.shape import *  # noqa: F403
+from fgrad.functions.shape import __all__ as _shape
+from fgrad.functions.tensor import *  # noqa: F403
+from fgrad.functions.tensor import __all__ as _tensor
 
-__all__ = """
-    Generator Size Tensor abs absolute acos acosh add addcdiv addcmul addmm addmv all allclose amax amin aminmax
-    any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort argwhere as_tensor asin
-    asinh atan atan2 atanh atleast_2d baddbmm bernoulli bfloat16 bincount bitwise_and bitwise_left_shift
-    bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm bool broadcast_shapes broadcast_tensors
-    broadcast_to can_cast cat cdouble ceil cfloat chunk clamp clip clone complex128 complex64 concat concatenate
-    copysign cos cosh count_nonzero cross cumprod cumsum default_generator diag diagonal digamma dist div divide
-    dot double dtype einsum empty empty_like enable_grad eq equal erf erfc erfinv exp exp2 expand expm1 eye fix
-    flatten flip float float16 float32 float64 floor floor_divide fmod frac from_dlpack from_numpy full full_like gather ge
-    get_default_dtype get_rng_state greater greater_equal gt half hstack hypot index_add index_copy index_fill
-    index_select inference_mode initial_seed int int16 int32 int64 int8 is_grad_enabled is_inference_mode_enabled
-    isclose isfinite isinf isnan kron le lerp less less_equal lgamma linspace load log log10 log1p log2
-    log_softmax logaddexp logical_and logical_not logical_or logical_xor logspace logsumexp long lt manual_seed
-    masked_fill masked_select matmul max maximum mean median meshgrid min minimum mm moveaxis movedim mul
-    multinomial multiply mv nan_to_num nanmean nansum narrow ne neg negative no_grad nonzero norm normal not_equal
-    one_hot ones ones_like outer permute pow prod promote_types rand rand_like randint randint_like randn
-    randn_like randperm reciprocal relu remainder repeat repeat_interleave reshape result_type roll round rsqrt
-    save scalar_tensor scatter scatter_add seed select set_default_dtype set_grad_enabled set_rng_state short
-    sigmoid sign sin sinh softmax sort split sqrt square squeeze stack std std_mean sub subtract sum swapaxes
-    swapdims t take take_along_dim tan tanh tensor tensordot tile topk trace transpose tril triu true_divide trunc
-    uint16 uint32 uint64 uint8 unbind unflatten unique unsqueeze var var_mean vstack where xlogy zeros zeros_like
-""".split()
+__all__ = [
+    *_classify,
+    *_complex,
+    *_creation,
+    *_dtypes,
+    *_gradmode,
+    *_linear,
+    *_persistence,
+    *_pointwise,
+    *_random,
+    *_reductions,
+    *_select,
+    *_shape,
+    *_tensor,
+    *"bool cdouble cfloat double float half int long short".split(),
+]
+__all__.sort()

@@ -9,6 +9,8 @@ import numpy as np
 from fgrad.functions.call import R, is_integer, same, unary
 from fgrad.functions.pointwise import abs, add, eq, into, le, logical_and, logical_or, mul, ne, sub, where
 
+__all__ = ["isclose", "isfinite", "isinf", "isnan", "nan_to_num"]
+
 
 def isnan(input: Any) -> Any:
     """True where x is NaN."""

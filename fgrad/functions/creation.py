@@ -33,6 +33,12 @@ from fgrad.ir.dtypes import Dtype
 from fgrad.ir.types import Device, TensorType
 from fgrad.primitives import composites as c
 
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace",
+    "logspace", "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm", "scalar_tensor", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def finish(x: Any, device: Any, requires_grad: bool) -> Any:
     """On its device, as a leaf if asked."""

@@ -9,6 +9,10 @@ from typing import Any
 from fgrad.eager import mode
 from fgrad.eager.tape import THREAD
 
+__all__ = [
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled",
+]  # fmt: skip
+
 
 class _Mode:
     """A grad mode for a block, or for every call of a decorated function."""

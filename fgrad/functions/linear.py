@@ -12,6 +12,11 @@ from fgrad.ir.apply import caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives.einsum import contraction, einsum_values
 
+__all__ = [
+    "addmm", "addmv", "baddbmm", "bmm", "cross", "dot", "einsum", "kron", "matmul", "mm", "mv", "outer", "tensordot",
+    "trace",
+]  # fmt: skip
+
 
 def _matmul_rule(a: Any, b: Any) -> Any:
     return FUNCTIONS["matmul"](a, b)

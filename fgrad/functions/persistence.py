@@ -25,6 +25,8 @@ from fgrad.functions.tensor import Parameter, Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.types import CPU, TensorType
 
+__all__ = ["load", "save"]
+
 FORMAT = "1"
 PLAIN = (bool, int, float, str, type(None))
 

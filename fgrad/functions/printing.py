@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.operands import default_complex
 from fgrad.eager.views import buffer_of, is_leaf
 from fgrad.functions.dtypes import default_float, face_dtype
 from fgrad.ir.types import CPU
@@ -40,7 +41,7 @@ def suffix(x: Any) -> str:
         parts.append(f"size={tuple(kind.shape)}")
     if kind.device is not CPU:
         parts.append(f"device='{kind.device}'")
-    if kind.dtype not in (default_float(), np.dtype("int64"), np.dtype("bool")):
+    if kind.dtype not in (default_float(), default_complex(), np.dtype("int64"), np.dtype("bool")):
         parts.append(f"dtype={face_dtype(kind.dtype)}")
     if x._value.needs:
         parts.append("requires_grad=True" if is_leaf(x) else f"grad_fn={x.grad_fn!r}")

@@ -18,6 +18,11 @@ from fgrad.ir.types import CPU, Device
 from fgrad.primitives import composites as c
 from fgrad.primitives import sampling
 
+__all__ = [
+    "Generator", "bernoulli", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "multinomial",
+    "seed", "set_rng_state",
+]  # fmt: skip
+
 Generator = g.Generator
 default_generator = g.DEFAULT
 manual_seed, seed, initial_seed = g.manual_seed, g.seed, g.initial_seed

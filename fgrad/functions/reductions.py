@@ -21,6 +21,12 @@ from fgrad.ir.dtypes import is_inexact
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
 
+__all__ = [
+    "all", "allclose", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "count_nonzero", "cumprod",
+    "cumsum", "dist", "equal", "log_softmax", "logsumexp", "max", "mean", "median", "min", "nanmean", "nansum",
+    "norm", "prod", "softmax", "sort", "std", "std_mean", "sum", "topk", "var", "var_mean",
+]  # fmt: skip
+
 
 class MinMax(NamedTuple):
     """Values and the indices where they were found."""

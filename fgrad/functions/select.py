@@ -18,6 +18,11 @@ from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
 
+__all__ = [
+    "argwhere", "bincount", "gather", "index_add", "index_copy", "index_fill", "index_select", "masked_fill",
+    "masked_select", "nonzero", "one_hot", "scatter", "scatter_add", "take", "take_along_dim", "unique",
+]  # fmt: skip
+
 INT64 = np.dtype("int64")
 
 

@@ -20,6 +20,13 @@ from fgrad.ir.apply import caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
 
+__all__ = [
+    "atleast_2d", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "cat", "chunk", "clone", "concat",
+    "concatenate", "diag", "diagonal", "expand", "flatten", "flip", "hstack", "meshgrid", "moveaxis", "movedim",
+    "narrow", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select", "split", "squeeze", "stack",
+    "swapaxes", "swapdims", "t", "tile", "transpose", "tril", "triu", "unbind", "unflatten", "unsqueeze", "vstack",
+]  # fmt: skip
+
 
 def view_as_shape(x: Any, shape: tuple[int, ...]) -> Any:
     """A reshaping view."""

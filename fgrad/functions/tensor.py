@@ -17,14 +17,17 @@ from fgrad.functions import select as s
 from fgrad.functions import shape as h
 from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
+from fgrad.functions.complex import ComplexMethods
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
 
+__all__ = ["Tensor"]
 
-class Tensor(Base):
+
+class Tensor(ComplexMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
@@ -232,7 +235,7 @@ class Parameter(Tensor):
     __slots__ = ()
     _owned = True
 
-    def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:  # noqa: D102
+    def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:
         source = Tensor() if data is None else data
         source = source.detach() if isinstance(source, Cell) else Tensor(source)  # type: ignore[attr-defined]
         return concrete(cls, copy_of(source), source._type, bool(requires_grad))  # type: ignore[no-any-return]
