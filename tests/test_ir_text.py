@@ -10,10 +10,11 @@ import time
 import numpy as np
 import pytest
 
+import fgrad.numpy
 import fgrad.primitives.arithmetic
 import fgrad.primitives.shape
-import fgrad.primitives.structure  # noqa: F401
-from fgrad.errors import IRError
+import fgrad.primitives.structure
+from fgrad.errors import DtypeError, IRError
 from fgrad.ir.apply import constant, primitive
 from fgrad.ir.callables import name_of
 from fgrad.ir.dot import to_dot
@@ -205,6 +206,13 @@ def test_constants_of_every_dtype(name, shape):
     g = Graph((), (constant(np.asarray(a.astype("int64") if name[0] == "u" else a).astype(dtype_of(name))),))
     both_ways(g)
     assert ("base64" in str(g)) == (shape == (10, 10))
+
+
+@pytest.mark.parametrize("name", [">f4", ">i8", ">c8"])
+def test_another_byte_order_is_refused(name):
+    for make in (lambda: dtype_of(name), lambda: constant(np.zeros(2, name)), lambda: fgrad.numpy.asarray(np.zeros(2, name))):
+        with pytest.raises(DtypeError, match="byte order"):
+            make()
 
 
 def test_constant_on_a_device_keeps_it():

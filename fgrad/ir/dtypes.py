@@ -45,6 +45,8 @@ def dtype_of(x: Any) -> Dtype:
                 found = None
         if found is None or found.name not in KINDS:
             raise DtypeError(f"{x!r} is not a dtype fgrad knows", fix=f"use one of {', '.join(KINDS)}")
+        if not found.isnative:
+            raise DtypeError(f"{found!r} is not in this machine's byte order", fix="a.astype(a.dtype.newbyteorder('='))")
         _KNOWN[x] = found
     return found
 
