@@ -11,7 +11,7 @@ from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter
 from fgrad.eager.history import differentiable, flat, freed_values, is_variable, stop
-from fgrad.eager.record import wrap
+from fgrad.eager.record import mirrored, wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.errors import GradError, ShapeError, TraceError
 from fgrad.ir.apply import caller, constant
@@ -192,13 +192,13 @@ def run_python(tape: Tape, v: Value, ct: Any, create: bool) -> Cts:
 
 def run_hooks(tape: Tape, cell: Any, ct: Value) -> Value:
     """The cotangent after the hooks registered on `cell`; `retain_grad` keeps it."""
-    g = wrap(type(cell)._result, tape, ct)
+    g = wrap(type(cell)._result, tape, mirrored(tape, ct))
     for hook in list((cell._extra.hooks or {}).values()):
         new = hook(g)
         g = g if new is None else new
     if cell._extra.retain:
         cell._extra.grad = g
-    return enter(tape, g)
+    return mirrored(tape, enter(tape, g))
 
 
 def root_of(tape: Tape, t: Any, gradient: Any) -> tuple[Value, Value]:
@@ -221,6 +221,9 @@ def root_of(tape: Tape, t: Any, gradient: Any) -> tuple[Value, Value]:
                 where=caller(),
                 fix="reduce it to a scalar, or pass gradient=",
             )
+        if kind.dtype.kind == "c":
+            raise GradError(f"grad can be implicitly created only for real scalar outputs but got {kind.dtype.name}",
+                            where=caller(), fix="take .abs() or .real of the loss, or pass gradient=")  # fmt: skip
         one = constant(np.ones((), kind.dtype), device=kind.device)
         return v, one if not kind.shape else FUNCTIONS["broadcast_to"](one, shape=kind.shape)
     ct = gradient._value if gradient._tape is tape else enter(tape, gradient)
@@ -229,7 +232,7 @@ def root_of(tape: Tape, t: Any, gradient: Any) -> tuple[Value, Value]:
             f"Mismatch in shape: gradient is {ct.type} and the output is {kind}", where=caller(),
             fix="give a gradient of the output's shape",
         )  # fmt: skip
-    return v, ct
+    return v, mirrored(tape, ct)
 
 
 def start(tape: Tape, roots: Sequence[Any], gradients: Sequence[Any]) -> Cts:
@@ -273,7 +276,7 @@ def deliver(tape: Tape, cell: Any, g: Value) -> None:
             g = run_hooks(tape, cell, g)
         finally:
             tape.busy = busy
-    cls = type(cell)._result
+    cls, g = type(cell)._result, mirrored(tape, g)
     old = extra.grad
     if old is None:
         extra.grad = wrap(cls, tape, g)
@@ -315,4 +318,4 @@ def gradients(outputs: Sequence[Any], inputs: Sequence[Any], cts: Sequence[Any],
         )  # fmt: skip
     if not retain:
         consume(tape, given)
-    return tuple([wrap(cls, tape, found[v]) if v in found else None for v in ends])
+    return tuple([wrap(cls, tape, mirrored(tape, found[v])) if v in found else None for v in ends])

@@ -8,7 +8,7 @@ from typing import Any
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter, intern
 from fgrad.eager.mode import set_grad
-from fgrad.eager.record import items, wrap
+from fgrad.eager.record import items, mirrored, wrap
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.errors import GradError, TreeError
 from fgrad.ir.apply import caller
@@ -68,7 +68,7 @@ class Node:
         cls = self.function
         face = context._face  # type: ignore[attr-defined]  # set by apply
         given = [
-            wrap(face, tape, g) if g is not None else wrap(face, tape, zeros(x.type)) if context._materialize else None
+            wrap(face, tape, mirrored(tape, g)) if g is not None else wrap(face, tape, zeros(x.type)) if context._materialize else None
             for g, x in zip(ct, v.operands[: self.n], strict=True)
         ]
         before = set_grad(create)
@@ -93,7 +93,7 @@ class Node:
                         f"{g._type} but expected shape compatible with {x.type}", where=caller(),
                         fix="return a gradient of the argument's shape",
                     )  # fmt: skip
-                out.append((x, g._value if g._tape is tape else enter(tape, g)))
+                out.append((x, mirrored(tape, g._value if g._tape is tape else enter(tape, g))))
         return out
 
 

@@ -14,6 +14,7 @@ from fgrad.eager.enter import enter, freeze, intern, miss
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
+from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import TensorType
 
@@ -141,6 +142,17 @@ def scalar(tape: Tape, prim: Primitive, other: Value, x: Any, swap: bool) -> Val
     if found is None:
         found = site[text] = constant(x, kind)
     site["tape"] = ref(tape)
+    return found
+
+
+def mirrored(tape: Tape, ct: Value) -> Value:
+    """A cotangent on its way between the engine and the user: PyTorch's is the conjugate of JAX's, which the engine has."""
+    if not isinstance(ct.type, TensorType) or ct.type.dtype.kind != "c":
+        return ct
+    key = ("mirrored", ct)
+    found: Value | None = tape.memo.get(key)
+    if found is None:
+        found = tape.memo[key] = FUNCTIONS["conj"](ct)
     return found
 
 
