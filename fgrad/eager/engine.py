@@ -9,7 +9,7 @@ from typing import Any
 from fgrad.backends import compile_graph, devices, interpret
 from fgrad.eager import explain
 from fgrad.eager.history import Plan, Segment, plan_history
-from fgrad.eager.tape import THREAD, Tape
+from fgrad.eager.tape import DONATION, THREAD, Tape
 from fgrad.errors import GradError, TraceError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph, Value, leaf, topological
@@ -206,6 +206,11 @@ def force(t: Any) -> Any:
 def tracing_error(tape: Tape, t: Any) -> TraceError:
     """A number was asked for inside a function being recorded, or a tensor of it is used after its end."""
     origin = t._value.where if t is not None else None
+    if tape.tracing is DONATION:
+        return TraceError(
+            f"a {t._value.type} was donated to a jitted call, which may have overwritten it", where=origin,
+            fix="use what the call returned, or leave the argument out of donate_argnums",
+        )  # fmt: skip
     if tape.closed:
         return TraceError(
             f"a {t._value.type} leaked from the recording of {tape.tracing}: it was never computed there",

@@ -17,13 +17,15 @@ from fgrad.eager.convert import FACES, as_cell, host_array
 from fgrad.eager.effects import settle
 from fgrad.eager.enter import enter
 from fgrad.eager.record import wrap
-from fgrad.eager.tape import THREAD, Tape, tensor_type
+from fgrad.eager.tape import DONATION, THREAD, Tape, tensor_type
 from fgrad.eager.trace import Recorded, inline_recorded, random_buffers, record_function
 from fgrad.eager.views import held, store
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import TensorType
+
+Places = tuple[tuple[int, ...], tuple[str, ...]]  # argument numbers, argument names
 
 
 class Specialisation:
@@ -67,11 +69,10 @@ def host_type(x: Any) -> TensorType:
 class Jitted:
     """The function `jit` returns; `cache_size()` counts its recordings, `lower(*args)` gives the graph."""
 
-    def __init__(self, f: Callable[..., Any], static_argnums: Sequence[int], static_argnames: Sequence[str],
-                 donate_argnums: Sequence[int]) -> None:  # fmt: skip
+    def __init__(self, f: Callable[..., Any], static: Places, donate: Places) -> None:
         update_wrapper(self, f)
         self._function = f
-        self._nums, self._names, self._donate = tuple(static_argnums), tuple(static_argnames), tuple(donate_argnums)
+        (self._nums, self._names), (self._donate, self._donate_names) = static, donate
         self._known: list[Specialisation] = []
         self._name = getattr(f, "__name__", type(f).__name__)
 
@@ -85,9 +86,8 @@ class Jitted:
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         """(static part, dynamic tree) of a call."""
-        n = len(args)
-        nums = {i % n if -n <= i < 0 else i for i in self._nums}
-        static = (tuple((i, args[i]) for i in sorted(nums) if i < n),
+        nums = at(self._nums, len(args))
+        static = (tuple((i, args[i]) for i in sorted(nums)),
                   tuple((k, kwargs[k]) for k in sorted(kwargs) if k in self._names))  # fmt: skip
         try:
             hash(static)
@@ -130,20 +130,21 @@ class Jitted:
             for x, c, k in zip(leaves, classes, kinds, strict=True)
         ]
         s.finish(record_function(self._function, self._name, given, rebuild))
-        s.donated = self._donated_leaves(dynamic)
+        s.donated = self._donated_leaves(dynamic, [i for i, _ in nums])
         self._known.insert(0, s)
         if len(self._known) > 1:
             explain.miss("jit", f"{self._name} recorded again for {describe(static, kinds)}", caller())
         return s, leaves
 
-    def _donated_leaves(self, dynamic: Any) -> tuple[int, ...]:
-        found: list[int] = []
-        at = 0
-        for i, a in enumerate(dynamic[0]):
-            n = len(tree.leaves(a))
-            found += range(at, at + n) if i in self._donate else ()
-            at += n
-        return tuple(found)
+    def _donated_leaves(self, dynamic: Any, static: Sequence[int]) -> tuple[int, ...]:
+        """Places of the donated arguments' leaves; argument numbers count the static ones too."""
+        args, kwargs = dynamic
+        n = len(args) + len(static)
+        wanted = at(self._donate, n)
+        flags = [(i in wanted, a) for i, a in zip([i for i in range(n) if i not in static], args, strict=True)]
+        flags += [(k in self._donate_names, kwargs[k]) for k in sorted(kwargs)]
+        leaves = [flag for flag, a in flags for _ in tree.leaves(a)]
+        return tuple([i for i, flag in enumerate(leaves) if flag])
 
     def lower(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph recorded for these arguments."""
@@ -253,7 +254,7 @@ def donation(s: Specialisation) -> dict[int, int]:
 
 
 def _donated_tape() -> Tape:
-    tape = Tape(THREAD.tape.interned, tracing="a call that donated it")
+    tape = Tape(THREAD.tape.interned, tracing=DONATION)
     tape.closed = True
     return tape
 
@@ -269,41 +270,57 @@ def commit(written: Sequence[Any], arrays: Sequence[Any]) -> None:
 
 
 def jit(
-    f: Callable[..., Any] | None = None,
+    fun: Callable[..., Any] | None = None,
     *,
-    static_argnums: int | Sequence[int] = (),
-    static_argnames: str | Sequence[str] = (),
-    donate_argnums: int | Sequence[int] = (),
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Iterable[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Iterable[str] | None = None,
 ) -> Any:
-    """Compiles `f`: recorded once for each tree structure, types and static arguments, then run as one program.
+    """Compiles `fun`: recorded once for each tree structure, types and static arguments, then run as one program.
 
     static_argnums, static_argnames: arguments that are part of the program (hashable); a name stands for its position
-    as well.  donate_argnums: arguments whose buffers results may overwrite; they cannot be read afterwards.
-    Tensors that `f` closes over are read at each call, never frozen.  Raises TraceError if `f` asks for a number.
+    as well.  donate_argnums, donate_argnames: arguments whose buffers results may overwrite; they cannot be read
+    afterwards.  Tensors that `fun` closes over are read at each call, never frozen.  Raises TraceError if `fun` asks
+    for a number, ValueError for arguments it has not.
 
     >>> import fgrad
     >>> import fgrad.numpy as jnp
     >>> fgrad.jit(lambda x: jnp.sum(x * x))(jnp.arange(4.0))
     Array(14., dtype=float32)
     """
-    if f is None:
+    if fun is None:
         return lambda g: jit(g, static_argnums=static_argnums, static_argnames=static_argnames,
-                             donate_argnums=donate_argnums)  # fmt: skip
-    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
-    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    donate = (donate_argnums,) if isinstance(donate_argnums, int) else tuple(donate_argnums)
-    nums, names = match_names(f, nums, names)
-    return Jitted(f, nums, names, donate)
+                             donate_argnums=donate_argnums, donate_argnames=donate_argnames)  # fmt: skip
+    static = places(fun, static_argnums, static_argnames, "static")
+    return Jitted(fun, static, places(fun, donate_argnums, donate_argnames, "donate"))
 
 
-def match_names(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[Any, Any]:
-    """Static arguments by position and by name, each completed by the other."""
+def at(nums: Iterable[int], n: int) -> set[int]:
+    """Those of `nums` that are there among `n` arguments, counted from the front."""
+    return {i % n for i in nums if -n <= i < n}
+
+
+def places(f: Callable[..., Any], argnums: int | Iterable[int] | None, argnames: str | Iterable[str] | None, what: str) -> Places:
+    """Arguments by position and by name, each completed by the other."""
+    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums or ())
+    names = (argnames,) if isinstance(argnames, str) else tuple(argnames or ())
     if not nums and not names:
         return nums, names
     try:
-        params = list(inspect.signature(f).parameters)
-    except (TypeError, ValueError):
+        params = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):  # some built-in functions have none
         return nums, names
-    both_nums = tuple(dict.fromkeys([*nums, *(params.index(n) for n in names if n in params)]))
-    both_names = tuple(dict.fromkeys([*names, *(params[i] for i in nums if -len(params) <= i < len(params))]))
-    return both_nums, both_names
+    placed = [p.name for p in params if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    kinds, n = {p.kind for p in params}, len(placed)
+    bad: list[Any] = [k for k in names if k not in [p.name for p in params] and inspect.Parameter.VAR_KEYWORD not in kinds]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        bad += [i for i in nums if not -n <= i < n]
+        nums = tuple([i % n for i in nums if -n <= i < n])
+    if bad:
+        raise ArgumentError(
+            f"jit: {what}_argnums or {what}_argnames name {', '.join(map(repr, bad))}, but the function takes "
+            f"({', '.join(p.name for p in params)})", where=caller(), fix="name arguments that it has",
+        )  # fmt: skip
+    both = tuple(dict.fromkeys([*nums, *(placed.index(k) for k in names if k in placed)]))
+    return both, tuple(dict.fromkeys([*names, *(placed[i] for i in nums if -n <= i < n)]))

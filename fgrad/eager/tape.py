@@ -17,6 +17,7 @@ from fgrad.ir.types import TensorType, Type
 LIMIT = 1024  # operations recorded before a flush is sought
 BYTES = 256 << 20  # bytes of inputs held before a flush is sought
 TABLE = 100_000  # interned values a thread keeps (some 375 bytes each)
+DONATION = "a call that donated it"  # what the tape of a donated tensor is called
 
 
 class Interned:
