@@ -45,3 +45,68 @@ def test_static_positions_are_those_of_the_signature():
 def test_jit_refuses_arguments_that_are_not_there(given):
     with pytest.raises(ValueError, match=r"but the function takes \(x, y\)"):
         fgrad.jit(lambda x, y: x, **given)
+
+
+def both(x):
+    return jnp.sin(x), 2 * x
+
+
+def test_a_function_seen_with_and_without_aux_is_not_mixed_up():
+    x = A[0]
+    value, pull = fgrad.vjp(both, x)
+    assert np.allclose(pull(value)[0], np.sin(x) * np.cos(x) + 4 * x)
+    _, pull, aux = fgrad.vjp(both, x, has_aux=True)
+    assert np.allclose(pull(x)[0], x * np.cos(x))
+    assert np.allclose(aux, 2 * x)
+    for jac in (fgrad.jacrev, fgrad.jacfwd):
+        assert [j.shape for j in jac(both)(x)] == [(4, 4), (4, 4)]
+        found, aux = jac(both, has_aux=True)(x)
+        assert found.shape == (4, 4)
+        assert np.allclose(aux, 2 * x)
+    assert len(fgrad.jvp(both, (x,), (x,))[1]) == 2
+    assert np.allclose(fgrad.jvp(both, (x,), (x,), has_aux=True)[1], x * np.cos(x))
+
+
+def test_linearize_has_aux():
+    x = A[0]
+    value, push, aux = fgrad.linearize(lambda x: [jnp.sin(x), {"twice": 2 * x}], x, has_aux=True)
+    assert np.allclose(value, np.sin(x))
+    assert np.allclose(push(2 * x), 2 * x * np.cos(x))
+    assert np.allclose(aux["twice"], 2 * x)
+    assert len(fgrad.linearize(both, x)[1](x)) == 2
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (1, -1)])
+def test_an_argument_named_twice_is_refused(argnums):
+    with pytest.raises(TypeError, match="names an argument twice"):
+        fgrad.grad(lambda x, y: jnp.sum(x * y), argnums)(A, A)
+
+
+Z = np.array([1 + 2j, 0.3 - 1j])
+
+
+def test_complex_arguments_as_jax_has_them():
+    jax = pytest.importorskip("jax")
+    cases = [
+        lambda m, np: m.grad(lambda z: np.sum(np.abs(z)))(Z),
+        lambda m, np: m.grad(fun=lambda z: np.sum(z * z * (1 + 1j)), holomorphic=True)(Z),
+        lambda m, np: m.jacrev(lambda z: np.abs(z))(Z),
+        lambda m, np: m.jacrev(lambda z: z * z[::-1], holomorphic=True)(Z),
+        lambda m, np: m.jacfwd(lambda z: z * z[::-1], holomorphic=True)(Z),
+        lambda m, np: m.hessian(lambda z: np.sum(z**3), holomorphic=True)(Z),
+    ]
+    with jax.enable_x64():
+        for case in cases:
+            np.testing.assert_allclose(case(fgrad, jnp), case(jax, jax.numpy), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("f", "text"), [
+    (lambda: fgrad.grad(lambda z: jnp.sum(z))(Z), r"real-valued result, got complex128\[\]"),
+    (lambda: fgrad.grad(lambda z: jnp.sum(z), holomorphic=True)(A), "requires complex-valued inputs, but got float64"),
+    (lambda: fgrad.grad(lambda z: abs(z[0]), holomorphic=True)(Z), r"requires a complex-valued result, got float64\[\]"),
+    (lambda: fgrad.jacfwd(lambda z: z)(Z), "jacfwd requires real-valued inputs, but got complex128"),
+    (lambda: fgrad.jacrev(lambda x: x.astype("int32"))(A), r"jacrev requires a real-valued result, got int32\[3,4\]"),
+])  # fmt: skip
+def test_what_has_no_derivative_of_the_kind_asked_for(f, text):
+    with pytest.raises(TypeError, match=text):
+        f()

@@ -12,7 +12,7 @@ from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import as_cell
 from fgrad.eager.enter import enter
-from fgrad.eager.marks import Marked, check_inexact, deeper, result_cells, scalar_output, split_argnums
+from fgrad.eager.marks import Marked, check_inputs, check_outputs, deeper, result_cells, scalar_output, split_argnums
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.errors import ShapeError, TreeError
@@ -45,29 +45,32 @@ def wrap_like(cells: Sequence[Any], tape: Tape, values: Sequence[Value]) -> list
     return [wrap(type(t)._result, tape, v) for t, v in zip(cells, values, strict=True)]
 
 
-def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """A function that returns `(f(*args), df/dargs[argnums])`.
+def value_and_grad(
+    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
+    """A function that returns `(fun(*args), dfun/dargs[argnums])`.
 
-    f returns a scalar, or `(scalar, aux)` with has_aux.  The gradient has the tree structure of the argument, a tuple
-    of such trees for several argnums.  Raises TypeError for integer arguments and results that are no scalars.
+    fun returns a scalar, or `(scalar, aux)` with has_aux.  The gradient has the tree structure of the argument, a tuple
+    of such trees for several argnums.  holomorphic: arguments and result are complex.  Raises TypeError for integer
+    arguments and results that are no real scalars.
 
     >>> import fgrad, fgrad.numpy as jnp
     >>> fgrad.value_and_grad(lambda x: jnp.sum(x**2))(jnp.array([1.0, 2.0]))
     (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
 
-    @wraps(f)
+    @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:
         nums, one = split_argnums(args, argnums, "grad")
         with deeper() as depth:
             marked = Marked(tuple(args[i] for i in nums), depth)
-            check_inexact(marked, "grad")
+            check_inputs(marked, "grad", holomorphic)
             given = list(args)
             for i, x in zip(nums, marked.tree, strict=True):
                 given[i] = x
-            out = f(*given, **kwargs)
+            out = fun(*given, **kwargs)
             out, aux = split_aux(out, has_aux)
-            y = scalar_output(out, "grad")
+            y = scalar_output(out, "grad", holomorphic)
             aux_cells, aux_spec = result_cells(aux)
             tape = THREAD.tape
             marks = marked.values(tape)
@@ -87,12 +90,12 @@ def split_aux(out: Any, has_aux: bool) -> tuple[Any, Any]:
     """A result and its auxiliary part."""
     if not has_aux:
         return out, None
-    if not isinstance(out, tuple) or len(out) != 2:
+    if not isinstance(out, tuple | list) or len(out) != 2:
         raise TreeError(
             f"has_aux=True needs a function that returns (result, aux), got {type(out).__name__}", where=caller(),
             fix="return a pair, or drop has_aux",
         )  # fmt: skip
-    return out
+    return out[0], out[1]
 
 
 def scalar_gradient(values: Sequence[Value], marks: Sequence[Value], operands: dict[Value, Value]) -> list[Value]:
@@ -104,16 +107,16 @@ def scalar_gradient(values: Sequence[Value], marks: Sequence[Value], operands: d
     return substitute([*values, *full], operands)
 
 
-def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The gradient function of a scalar-valued `f`; with has_aux it returns `(gradient, aux)`.
+def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
+    """The gradient function of a scalar-valued `fun`; with has_aux it returns `(gradient, aux)`.
 
     >>> import fgrad
     >>> float(fgrad.grad(lambda x: x**3)(2.0))
     12.0
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(fun, argnums, has_aux, holomorphic)
 
-    @wraps(f)
+    @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:
         value, g = both(*args, **kwargs)
         return (g, value[1]) if has_aux else g
@@ -155,14 +158,14 @@ def tensor_like(v: Value) -> bool:
     return not hasattr(v.type, "items")
 
 
-def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """`(f(*primals), vjp_fn)`, or with has_aux `(out, vjp_fn, aux)`.
+def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """`(fun(*primals), vjp_fn)`, or with has_aux `(out, vjp_fn, aux)`.
 
     vjp_fn(ct), with ct of the tree and types of the result, returns a tuple with one cotangent per primal.
     """
     with deeper() as depth:
         marked = Marked(primals, depth)
-        out, aux = split_aux(f(*marked.tree), has_aux)
+        out, aux = split_aux(fun(*marked.tree), has_aux)
         cells, spec = result_cells(out)
         aux_cells, aux_spec = result_cells(aux)
         tape = THREAD.tape
@@ -176,7 +179,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
             full = [instantiate(g, m.type) for g, m in zip(grads, marks, strict=True)]
             return cts, substitute([*values, *full], operands)
 
-        cts, plain = memo(tape, ("vjp", tuple(values), tuple(marks)), make)
+        cts, plain = memo(tape, ("vjp", n, tuple(values), tuple(marks)), make)
     linear = Linearised(tape, cts, plain[len(values) :], result_class(marked.cells))
     results = wrap_like([*cells, *aux_cells], tape, plain[: len(values)])
 
@@ -215,14 +218,14 @@ class ShapeTypeError(ShapeError, TypeError):
     """A tangent or cotangent of another type than its primal."""
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
-    """`(f(*primals), df(primals) . tangents)`, forward mode; with has_aux also the auxiliary result."""
+def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """`(fun(*primals), dfun(primals) . tangents)`, forward mode; with has_aux also the auxiliary result."""
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise TreeError("jvp: primals and tangents must be tuples or lists", where=caller(), fix="write (x,) for one argument")
     with deeper() as depth:
         marked = Marked(tuple(primals), depth)
         given = matching(tuple(tangents), marked.spec, marked.cells, "jvp")
-        out, aux = split_aux(f(*marked.tree), has_aux)
+        out, aux = split_aux(fun(*marked.tree), has_aux)
         cells, spec = result_cells(out)
         aux_cells, aux_spec = result_cells(aux)
         tape = THREAD.tape
@@ -236,36 +239,43 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
             full = [instantiate(t, v.type) for t, v in zip(moved, values[:n], strict=True)]
             return substitute([*values, *full], operands)
 
-        found = memo(tape, ("jvp", tuple(values), tuple(seeds.items())), make)
+        found = memo(tape, ("jvp", n, tuple(values), tuple(seeds.items())), make)
     made = wrap_like([*cells, *aux_cells, *cells], tape, found)
     y, dy = tree.unflatten(spec, made[:n]), tree.unflatten(spec, made[len(values) :])
     return (y, dy, tree.unflatten(aux_spec, made[n : len(values)])) if has_aux else (y, dy)
 
 
-def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
-    """`(f(*primals), f_jvp)`: f_jvp(*tangents) is the derivative there, without running `f` again."""
+def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """`(fun(*primals), f_jvp)`: f_jvp(*tangents) is the derivative there, without running `fun` again.
+
+    With has_aux also the auxiliary result, `(out, f_jvp, aux)`.
+    """
     with deeper() as depth:
         marked = Marked(primals, depth)
-        cells, spec = result_cells(f(*marked.tree))
+        out, aux = split_aux(fun(*marked.tree), has_aux)
+        cells, spec = result_cells(out)
+        aux_cells, aux_spec = result_cells(aux)
         tape = THREAD.tape
         marks, operands = marked.values(tape), marked.operands(tape)
-        values = enter_all(tape, cells)
+        values = enter_all(tape, [*cells, *aux_cells])
+        n = len(cells)
 
         def make() -> tuple[list[Value], list[Value]]:
             seeds = [leaf(m.type) for m in marks]
-            moved = push(values, {m: s for m, s in zip(marks, seeds, strict=True) if m.type.inexact})
-            full = [instantiate(t, v.type) for t, v in zip(moved, values, strict=True)]
+            moved = push(values[:n], {m: s for m, s in zip(marks, seeds, strict=True) if m.type.inexact})
+            full = [instantiate(t, v.type) for t, v in zip(moved, values[:n], strict=True)]
             return seeds, substitute([*values, *full], operands)
 
-        seeds, plain = memo(tape, ("linearize", tuple(values), tuple(marks)), make)
+        seeds, plain = memo(tape, ("linearize", n, tuple(values), tuple(marks)), make)
     linear = Linearised(tape, seeds, plain[len(values) :], result_class(marked.cells))
-    results = wrap_like(cells, tape, plain[: len(values)])
+    results = wrap_like([*cells, *aux_cells], tape, plain[: len(values)])
 
     def f_jvp(*tangents: Any) -> Any:
         given = matching(tangents, marked.spec, marked.cells, "f_jvp")
         return tree.unflatten(spec, wrap_like(cells, THREAD.tape, linear(given)))
 
-    return tree.unflatten(spec, results), f_jvp
+    y = tree.unflatten(spec, results[:n])
+    return (y, f_jvp, tree.unflatten(aux_spec, results[n:])) if has_aux else (y, f_jvp)
 
 
 def basis(kind: Any) -> Value:
@@ -275,26 +285,29 @@ def basis(kind: Any) -> Value:
     return found
 
 
-def jacobian(f: Function, argnums: int | Sequence[int], has_aux: bool, forward: bool) -> Function:
+def jacobian(f: Function, argnums: int | Sequence[int], has_aux: bool, holomorphic: bool, forward: bool) -> Function:
     """The shared body of jacfwd and jacrev: derivatives along a basis, batched."""
+    name = "jacfwd" if forward else "jacrev"
 
     @wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
-        nums, one = split_argnums(args, argnums, "jacobian")
+        nums, one = split_argnums(args, argnums, name)
         with deeper() as depth:
             marked = Marked(tuple(args[i] for i in nums), depth)
-            check_inexact(marked, "jacfwd" if forward else "jacrev")
+            check_inputs(marked, name, holomorphic, real=forward)
             given = list(args)
             for i, x in zip(nums, marked.tree, strict=True):
                 given[i] = x
             out, aux = split_aux(f(*given, **kwargs), has_aux)
             cells, spec = result_cells(out)
+            if holomorphic or not forward:
+                check_outputs(cells, name, holomorphic)
             aux_cells, aux_spec = result_cells(aux)
             tape = THREAD.tape
             marks, operands = marked.values(tape), marked.operands(tape)
             values = enter_all(tape, [*cells, *aux_cells])
             ys = values[: len(cells)]
-            key = ("jacobian", forward, tuple(values), tuple(marks))
+            key = ("jacobian", forward, len(ys), tuple(values), tuple(marks))
             make = columns if forward else rows
             found = memo(tape, key, lambda: substitute([*make(ys, marks, operands), *values[len(cells) :]], operands))
         blocks = wrap_like([c for c in cells for _ in marks], tape, found[: len(ys) * len(marks)])
@@ -335,16 +348,22 @@ def columns(ys: Sequence[Value], marks: Sequence[Value], operands: dict[Value, V
     return [blocks[i, j] for i in range(len(ys)) for j in range(len(marks))]
 
 
-def jacfwd(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The Jacobian of `f` by forward mode, one column a pass: best for few inputs. Blocks: (*y.shape, *x.shape)."""
-    return jacobian(f, argnums, has_aux, forward=True)
+def jacfwd(
+    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
+    """The Jacobian of `fun` by forward mode, one column a pass: best for few inputs. Blocks: (*y.shape, *x.shape)."""
+    return jacobian(fun, argnums, has_aux, holomorphic, forward=True)
 
 
-def jacrev(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """The Jacobian of `f` by reverse mode, one row a pass: best for few outputs. Blocks: (*y.shape, *x.shape)."""
-    return jacobian(f, argnums, has_aux, forward=False)
+def jacrev(
+    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
+    """The Jacobian of `fun` by reverse mode, one row a pass: best for few outputs. Blocks: (*y.shape, *x.shape)."""
+    return jacobian(fun, argnums, has_aux, holomorphic, forward=False)
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Second derivatives of `f`, forward over reverse. Blocks: (*y.shape, *x.shape, *x.shape)."""
-    return jacfwd(jacrev(f, argnums, has_aux), argnums, has_aux)
+def hessian(
+    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Function:
+    """Second derivatives of `fun`, forward over reverse. Blocks: (*y.shape, *x.shape, *x.shape)."""
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)

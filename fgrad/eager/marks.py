@@ -75,19 +75,44 @@ def split_argnums(args: tuple[Any, ...], argnums: int | Sequence[int], name: str
             f"{name}: argnums={argnums} but the call has {len(args)} positional arguments", where=caller(),
             fix="pass the differentiated arguments by position",
         )  # fmt: skip
-    return tuple(i % len(args) for i in nums), one
+    found = tuple(i % len(args) for i in nums)
+    if len(set(found)) < len(found):
+        raise TreeError(f"{name}: argnums={argnums} names an argument twice", where=caller(), fix="name each once")
+    return found, one
 
 
-def check_inexact(marked: Marked, name: str) -> None:
-    """JAX's error for an integer argument."""
+def check_inputs(marked: Marked, name: str, holomorphic: bool, real: bool = False) -> None:
+    """JAX's errors for an argument that has no derivative of the kind asked for; real: complex ones are refused too."""
     for t in marked.cells:
-        if not t._type.inexact or t._type.dtype.kind == "c":
+        dtype = t._type.dtype
+        if holomorphic and dtype.kind != "c":
+            raise DtypeError(f"{name} with holomorphic=True requires complex-valued inputs, but got {dtype.name}",
+                             where=caller(), fix="convert the argument, or drop holomorphic=True")  # fmt: skip
+        if not t._type.inexact:
             raise DtypeError(
                 f"{name} requires real- or complex-valued inputs (input dtype that is a sub-dtype of float), "
-                f"but got {t._type.dtype.name}",
+                f"but got {dtype.name}",
                 where=caller(),
                 fix="pass a float, e.g. 3.0 instead of 3, or choose other argnums",
             )
+        if real and not holomorphic and dtype.kind == "c":
+            raise DtypeError(f"{name} requires real-valued inputs, but got {dtype.name}", where=caller(),
+                             fix="pass holomorphic=True, or use jvp")  # fmt: skip
+
+
+def check_outputs(cells: Sequence[Cell], name: str, holomorphic: bool) -> None:
+    """JAX's errors for a result that has no derivative of the kind asked for."""
+    for t in cells:
+        kind = t._type
+        if holomorphic and kind.dtype.kind != "c":
+            raise DtypeError(f"{name} with holomorphic=True requires a complex-valued result, got {kind}", where=caller(),
+                             fix="drop holomorphic=True for a real result")  # fmt: skip
+        if not kind.inexact:
+            raise DtypeError(f"{name} requires a real-valued result, got {kind}", where=caller(),
+                             fix="convert the result to a float, or use vjp")  # fmt: skip
+        if not holomorphic and kind.dtype.kind == "c":
+            raise DtypeError(f"{name} requires a real-valued result, got {kind}", where=caller(),
+                             fix="pass holomorphic=True for a holomorphic function, or use vjp")  # fmt: skip
 
 
 def result_cells(out: Any) -> tuple[list[Any], Any]:
@@ -96,7 +121,7 @@ def result_cells(out: Any) -> tuple[list[Any], Any]:
     return [as_cell(x) for x in leaves], spec
 
 
-def scalar_output(out: Any, name: str) -> Cell:
+def scalar_output(out: Any, name: str, holomorphic: bool) -> Cell:
     """JAX's errors for a result that has no gradient."""
     leaves = tree.leaves(out)
     if len(leaves) != 1 or isinstance(out, tuple | list | dict):
@@ -111,10 +136,7 @@ def scalar_output(out: Any, name: str) -> Cell:
             f"Gradient only defined for scalar-output functions. Output had shape: {kind.shape}.", where=caller(),
             fix="reduce it, e.g. with sum or mean, or use vjp or jacrev",
         )  # fmt: skip
-    if not kind.inexact:
-        raise DtypeError(
-            f"{name} requires a real-valued result, got {kind}", where=caller(), fix="convert the result to a float",
-        )  # fmt: skip
+    check_outputs([y], name, holomorphic)
     return y
 
 
