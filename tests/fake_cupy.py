@@ -193,7 +193,7 @@ UFUNCS = (
     "add subtract multiply divide true_divide floor_divide remainder power negative absolute sign floor ceil trunc rint sqrt maximum "
     "minimum copysign exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
     "arctan2 hypot cbrt equal not_equal less less_equal greater greater_equal isfinite bitwise_and bitwise_or bitwise_xor invert "
-    "left_shift right_shift conjugate"
+    "left_shift right_shift conjugate gcd nextafter"
 ).split()
 for _name in UFUNCS:
     globals()[_name] = ufunc(_name)
@@ -412,3 +412,8 @@ def _transform(name: str) -> Any:
 
 
 fft = SimpleNamespace(**{n: _transform(n) for n in ("fftn", "ifftn", "rfftn", "irfftn")})
+
+
+def frexp(a: ndarray) -> tuple[ndarray, ndarray]:
+    here(a)
+    return tuple(ndarray(np.asarray(x)) for x in np.frexp(a._a))  # type: ignore[return-value]

@@ -230,7 +230,7 @@ ALSO = {
     (n, k)
     for names, kinds in (
         ("sub neg", "u"), ("exp2 log2 log10 log1p", "c"), ("bitwise_not", "u"), ("sort top_k", "bu"),
-        ("window_max_push window_max_pull", "ui"), ("bitcast", "bui"), ("convert", "c"),
+        ("window_max_push window_max_pull", "ui"), ("nextafter frexp", "f"), ("bitcast", "bui"), ("convert", "c"),
     )
     for n in names.split()
     for k in kinds

@@ -1,6 +1,6 @@
 """PyTorch's names: tensors, their methods, and functions over them. Imports eager and everything below.
 
-Inside: dtypes < call < pointwise < classify < reductions, shape < complex, linear, select < random < inplace < base
+Inside: dtypes < call < pointwise < classify < reductions, shape < complex, elementary, linear, select < random < inplace < base
 < tensor < creation < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
 """
 
@@ -21,6 +21,8 @@ from fgrad.functions.dtypes import float64 as double
 from fgrad.functions.dtypes import int16 as short
 from fgrad.functions.dtypes import int32 as int
 from fgrad.functions.dtypes import int64 as long
+from fgrad.functions.elementary import *  # noqa: F403
+from fgrad.functions.elementary import __all__ as _elementary
 from fgrad.functions.gradmode import *  # noqa: F403
 from fgrad.functions.gradmode import __all__ as _gradmode
 from fgrad.functions.linear import *  # noqa: F403
@@ -45,6 +47,7 @@ __all__ = [
     *_complex,
     *_creation,
     *_dtypes,
+    *_elementary,
     *_gradmode,
     *_linear,
     *_persistence,

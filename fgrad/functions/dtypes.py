@@ -14,27 +14,9 @@ from fgrad.ir.dtypes import KINDS, Dtype, dtype_of, is_inexact, kind, promote
 from fgrad.settings import replace
 
 __all__ = [
-    "Size",
-    "bfloat16",
-    "can_cast",
-    "complex64",
-    "complex128",
-    "dtype",
-    "float16",
-    "float32",
-    "float64",
-    "get_default_dtype",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "promote_types",
-    "result_type",
-    "set_default_dtype",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
+    "Size", "bfloat16", "can_cast", "complex64", "complex128", "dtype", "float16", "float32", "float64",
+    "get_default_dtype", "int8", "int16", "int32", "int64", "promote_types", "result_type", "set_default_dtype",
+    "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
 
 

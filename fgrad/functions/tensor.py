@@ -19,6 +19,7 @@ from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
 from fgrad.functions.complex import ComplexMethods
 from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
@@ -27,7 +28,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ComplexMethods, Base):
+class Tensor(ComplexMethods, ElementaryMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
