@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fgrad import tree
+from fgrad.__main__ import main
 from fgrad.backends.numpy import interpret
 from fgrad.backends.numpy.native import able
 from fgrad.demo import cnn, digits, mlp
@@ -50,6 +51,16 @@ def test_demo_trains_both_networks_and_writes_the_report(tmp_path: Path) -> None
     text = report.read_text()
     for part in ("graph cnn_step(", "graph mlp_step(", "pass share: ", "conv_dw", "cnn.py:"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["--epochs", "0"], "at least 1"), (["--epochs", "x"], "at least 1"), (["--report", "/nowhere/x"], "/nowhere/x")]
+)
+def test_wrong_arguments_are_refused_before_training(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as e:
+        main(["demo", *arguments])
+    assert e.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def silent(items: Any, text: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -195,7 +197,7 @@ WRONG = [
     ),
     (["{}:f", "token"], "argument 'token': expected a tensor type on the cpu"),
     (["{}:f", "float32[2]@cuda:0"], "argument 'float32[2]@cuda:0': expected a tensor type on the cpu"),
-    (["{}:f"], "{}:f: f() missing 1 required positional argument: 'x'"),
+    (["{}:f"], "{}:f: TypeError: f() missing 1 required positional argument: 'x'"),
     (["{}:g", "float32[2,3]"], None),
     (["{}:f", "--shapes", "float31[2]"], None),
     (["{}:f", "--args", "much"], None),
@@ -332,8 +334,122 @@ def test_command_reports_a_file_that_cannot_be_run(tmp_path, capsys):
     path.write_text("import nothing_of_this_name\n")
     assert main(["inspect", f"{path}:f"]) == 2
     assert capsys.readouterr().err == (
-        f"fgrad inspect: {path} cannot be run: ModuleNotFoundError: No module named 'nothing_of_this_name'\n"
+        f"fgrad inspect: {path} cannot be run: ModuleNotFoundError: No module named 'nothing_of_this_name' ({path}:1)\n"
     )
+
+
+FAULTY = """
+import sys
+import fgrad
+from fgrad import nn
+print("loading")
+sys.path.insert(0, "elsewhere")
+
+def boom(x):
+    raise ValueError("first\\nsecond")
+
+def leave(x):
+    raise SystemExit(7)
+
+def deep(x):
+    return deep(x)
+
+def late(x):
+    import beside_it
+    return beside_it.double(x)
+
+class Bad(nn.Module):
+    def __init__(self):
+        raise KeyError("no")
+
+class Bare(nn.Module):
+    pass
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    (tmp_path / "beside_it.py").write_text("def double(x):\n    return x * 2\n")
+    path = tmp_path / "faulty.py"
+    path.write_text(FAULTY)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}:boom", "float32[2]"], "{}:boom: ValueError: first second ({}:9)"),
+        (["{}:leave", "float32[2]"], "{}:leave: SystemExit: 7 ({}:12)"),
+        (["{}:deep", "float32[2]"], "{}:deep: RecursionError: maximum recursion depth exceeded ({}:15)"),
+        (["{}:Bad", "float32[2]"], "{}:Bad cannot be made: KeyError: 'no' ({}:23)"),
+        (["{}:Bare", "float32[2]"], '{}:Bare: NotImplementedError: Module [Bare] is missing the required "forward" function'),
+        (["{}:boom", "float32[1000000000000000]"], None),
+        (["{}:boom", "float32[99999999999999999999999]"], None),
+    ],
+)
+def test_whatever_the_users_code_raises_is_one_line(faulty, capsys, arguments, message):
+    assert main(["inspect", *[a.format(faulty) for a in arguments]]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    loading, line, rest = err.split("\n")
+    assert (loading, rest) == ("loading", "")
+    assert line.startswith(f"fgrad inspect: {message.replace('{}', faulty)}" if message else "fgrad inspect: argument 'float32[")
+
+
+def test_what_the_users_file_prints_and_imports_is_its_own(faulty, capsys):
+    before = list(sys.path)
+    assert main(["inspect", f"{faulty}:late", "float32[2]", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["flops"] == 2
+    assert err == "loading\n"
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(5)\n", "raise RuntimeError('a\\nb')\n", "def f(:\n", "\0"])
+def test_a_file_that_cannot_be_run_is_one_line(tmp_path, capsys, text):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    assert main(["inspect", f"{path}:f"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"fgrad inspect: {path} cannot be run: ")
+    assert err.count("\n") == 1
+
+
+def test_nobody_reads_the_output(file):
+    command = [sys.executable, "-m", "fgrad", "inspect", f"{file}:f", "float32[2]"]
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    os.close(write)
+    assert (run.returncode, run.stderr) == (2, b"")
+
+
+def test_a_capture_is_reported_as_its_largest_program():
+    w = fgrad.ones(2, 3)
+    with fgrad.capture() as c:
+        (w * 2).sum().item()
+        w.mul_(w + 1).tanh_().sum().item()
+    assert len(c.steps) == 2
+    r = report(c, name="step")
+    assert r.ir is c.graph
+    assert "w.mul_(w + 1).tanh_()" in str(r)
+    donated = max(c.steps, key=lambda s: len(s.graph.values())).donated
+    assert donated
+    assert r.program == report(c.graph, donated=donated).program
+    with fgrad.capture() as nothing:
+        pass
+    with pytest.raises(ArgumentError, match="recorded no operation"):
+        report(nothing)
+
+
+def test_nodes_of_nested_graphs_have_costs_and_lines_too():
+    r = inspect(lambda xs: fgrad.lax.scan(lambda c, x: (c + x, c), fnp.zeros(4), xs))(fnp.ones((3, 4)))
+    listed = "\n".join(listing(r.ir, Labels().number(r.ir)))
+    assert re.search(r"\n    %2: float32\[4\] = add\(.+\)  # 4 FLOP, 48 B; .*test_inspector.py:\d+: r = inspect", listed)
+    assert same(parse_graph(listed), r.ir)
+    assert "#" not in "\n".join(listing(r.ir, Labels().number(r.ir), notes=False))
 
 
 def test_python_m_fgrad_runs_the_command(file):

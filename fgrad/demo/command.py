@@ -17,10 +17,27 @@ WANTED = 0.97  # test accuracy each network must reach
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds this command's arguments."""
-    parser.add_argument("--report", type=Path, default=Path("fgrad-demo.txt"), help="where the IR of both steps is written")
-    parser.add_argument("--epochs", type=int, default=None, help="passes over the data, instead of each network's own")
+    parser.add_argument("--report", type=writable, default="fgrad-demo.txt", help="where the IR of both steps is written")
+    parser.add_argument("--epochs", type=positive, default=None, help="passes over the data, instead of each network's own")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.set_defaults(run=run)
+
+
+def writable(text: str) -> Path:
+    """A path that a file can be written to, found out before anything is trained."""
+    path = Path(text)
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
+    return path
+
+
+def positive(text: str) -> int:
+    """A whole number of at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,9 +57,8 @@ def run(options: argparse.Namespace) -> int:
     print("MLP, as a JAX user writes it:")
     accuracy2, f2, arguments = mlp.train(splits, options.epochs or mlp.EPOCHS, bar, print)
     print(f"  test accuracy {accuracy2:.4f}, macro F1 {f2:.4f}")
-    step = max(captured.steps, key=lambda s: len(s.graph.values()))
     texts = [
-        str(report(step.graph, name="cnn_step", donated=step.donated)),
+        str(report(captured, name="cnn_step")),
         str(report(mlp.step.lower(*arguments), name="mlp_step")),
     ]
     options.report.write_text("\n\n".join(texts) + "\n", encoding="utf-8")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +52,10 @@ def find_function(spec: str) -> Callable[..., Any]:
         raise UsageError(f"{spec!r} is not of the form FILE.py:FUNCTION")
     if not Path(file).is_file():
         raise UsageError(f"{file}: no such file")
-    sys.path.insert(0, str(Path(file).resolve().parent))
     try:
         scope = runpy.run_path(file)
-    except Exception as e:  # the user's file may raise anything
-        raise UsageError(f"{file} cannot be run: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}") from e
-    finally:
-        sys.path.pop(0)
+    except (Exception, SystemExit) as e:  # the user's file may raise anything
+        raise UsageError(f"{file} cannot be run: {one_line(e, file)}") from e
     found = scope.get(name)
     if not callable(found):
         names = sorted(k for k, v in scope.items() if callable(v) and getattr(v, "__module__", None) == "<run_path>")
@@ -66,7 +65,20 @@ def find_function(spec: str) -> Callable[..., Any]:
         made: Callable[..., Any] = found() if isinstance(found, type) and issubclass(found, Module) else found
     except TypeError as e:
         raise UsageError(f"{spec}: {e}; name an instance instead") from e
+    except Exception as e:
+        raise UsageError(f"{spec} cannot be made: {one_line(e, file)}") from e
     return made
+
+
+def one_line(error: BaseException, file: str) -> str:
+    """An exception as text without line breaks, with the last line of the user's file that it came through."""
+    if isinstance(error, FgradError):
+        return " ".join(str(error).split())
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if isinstance(error, SyntaxError) and error.filename == file:
+        lines.append(error.lineno)
+    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    return f"{text} ({file}:{lines[-1]})" if lines else text
 
 
 def argument(text: str, as_numpy: bool) -> Any:
@@ -82,19 +94,27 @@ def argument(text: str, as_numpy: bool) -> Any:
         raise UsageError(f"argument {text!r}: {str(e).splitlines()[0]}") from e
     if not isinstance(kind, TensorType) or kind.device is not CPU:
         raise UsageError(f"argument {text!r}: expected a tensor type on the cpu")
-    ones = np.ones(kind.shape, kind.dtype)
+    try:
+        ones = np.ones(kind.shape, kind.dtype)
+    except (MemoryError, ValueError) as e:
+        raise UsageError(f"argument {text!r}: {e}") from e
     return ones if as_numpy else from_numpy(ones)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the report; 0, or 2 with one line on stderr."""
+    """Prints the report; 0, or 2 with one line on stderr. What the user's file prints goes to stderr."""
+    path = list(sys.path)
+    sys.path.insert(0, str(Path(options.function.rpartition(":")[0]).resolve().parent))
     try:
-        f = find_function(options.function)
-        args = [argument(a, options.numpy) for a in (*options.arguments, *options.shapes, *options.args)]
-        text = shown(_inspect(f, args, options.function), options.format, options.only)
+        with redirect_stdout(sys.stderr):
+            f = find_function(options.function)
+            args = [argument(a, options.numpy) for a in (*options.arguments, *options.shapes, *options.args)]
+            text = shown(_inspect(f, args, options.function), options.format, options.only)
     except UsageError as e:
         sys.stderr.write(f"fgrad inspect: {e}\n")
         return 2
+    finally:
+        sys.path[:] = path
     sys.stdout.write(text + "\n")
     return 0
 
@@ -113,10 +133,8 @@ def shown(report: Report, form: str, only: str | None) -> str:
 def _inspect(f: Callable[..., Any], args: Sequence[Any], spec: str) -> Report:
     try:
         return inspect(f)(*args)
-    except FgradError as e:
-        raise UsageError(f"{spec}: {' '.join(str(e).split())}") from e
-    except TypeError as e:
-        raise UsageError(f"{spec}: {e}") from e
+    except (Exception, SystemExit) as e:
+        raise UsageError(f"{spec}: {one_line(e, spec.rpartition(':')[0])}") from e
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from fgrad import tree
 from fgrad.eager.capture import capture
 from fgrad.eager.jit import Jitted
 from fgrad.errors import ArgumentError
-from fgrad.inspector.report import Report, report
+from fgrad.inspector.report import Report, largest, report
 from fgrad.numpy import asarray
 
 
@@ -39,13 +39,12 @@ def inspect(f: Callable[..., Any]) -> Callable[..., Report]:
                 *given, **{k: _wrap(x) for k, x in kwargs.items()}
             )  # alive until the block ends, so that it is computed
         del result
-        steps = [s for s in seen.steps if s.graph.values()]
-        if not steps:
+        step = largest(seen.steps)
+        if step is None:
             raise ArgumentError(
                 f"{name} recorded no operation", fix="inspect a function that computes with its arguments"
             )
-        largest = max(steps, key=lambda s: len(s.graph.values()))
-        return report(largest.graph, name=word, donated=largest.donated)
+        return report(step.graph, name=word, donated=step.donated)
 
     return on
 

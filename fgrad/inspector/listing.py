@@ -7,7 +7,7 @@ from difflib import unified_diff
 from typing import NamedTuple
 
 from fgrad.errors import quote
-from fgrad.ir.cost import node_cost
+from fgrad.ir.cost import NodeCost, node_cost
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.hash import encode
 from fgrad.ir.text import array_text, operand_text, param_text
@@ -78,8 +78,22 @@ class Labels:
         return (v.prim, operands, params), (v.prim, params, v.type, v.where)
 
 
-def rows(graph: Graph, numbers: dict[Value, int]) -> list[Row]:
-    """Inputs, constants and nodes of `graph` with their costs and source lines."""
+def comment(v: Value) -> str:
+    """`2 FLOP, 24 B; file:line: source text` of a node, what is zero or unknown left out."""
+    return _comment(node_cost(v), _where(v))
+
+
+def _where(v: Value) -> str:
+    return quote(v.where) if v.where is not None else ""
+
+
+def _comment(cost: Row | NodeCost, where: str) -> str:
+    costs = ", ".join([amount(n, u) for n, u in ((cost.flops, "FLOP"), (cost.nbytes, "B")) if n])
+    return "; ".join([part for part in (costs, where) if part])
+
+
+def rows(graph: Graph, numbers: dict[Value, int], notes: bool = True) -> list[Row]:
+    """Inputs, constants and nodes of `graph` with their costs and source lines; those of nested graphs if `notes`."""
     out: list[Row] = []
     for v, n in numbers.items():
         head = f"%{n}: {v.type}"
@@ -90,10 +104,9 @@ def rows(graph: Graph, numbers: dict[Value, int]) -> list[Row]:
         else:
             c = node_cost(v)
             operands = ", ".join([operand_text(x, numbers) for x in v.operands])
-            params = ", ".join([f"{k}={param_text(p, True, '  ')}" for k, p in v.named_params.items()])
+            params = ", ".join([f"{k}={param_text(p, comment if notes else None, '  ')}" for k, p in v.named_params.items()])
             text = f"{head} = {v.prim.name}({operands}){f' {{{params}}}' if params else ''}"
-            where = quote(v.where) if v.where is not None else ""
-            out.append(Row(n, v.prim.name, str(v.type), text, c.flops, c.nbytes, where))
+            out.append(Row(n, v.prim.name, str(v.type), text, c.flops, c.nbytes, _where(v)))
     return out
 
 
@@ -101,10 +114,9 @@ def listing(graph: Graph, numbers: dict[Value, int], name: str = "graph", notes:
     """The lines of `graph` in the text form, each node's cost and source line in a comment if `notes`."""
     inputs = ", ".join([f"%{numbers[v]}: {v.type}" for v in graph.inputs])
     lines = [f"graph {name}({inputs}) {{"]
-    for row in rows(graph, numbers):
+    for row in rows(graph, numbers, notes):
         if row.op != "input":
-            costs = ", ".join([amount(n, u) for n, u in ((row.flops, "FLOP"), (row.nbytes, "B")) if n])
-            note = "; ".join([part for part in (costs, row.where) if part])
+            note = _comment(row, row.where)
             lines += f"  {row.text}{f'  # {note}' if notes and note else ''}".split("\n")
     outputs = ", ".join([operand_text(v, numbers) for v in graph.outputs])
     return [*lines, f"  return {outputs}".rstrip(), "}"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from fgrad.backends.numpy import Program, compile
 from fgrad.backends.numpy.native import able
+from fgrad.eager.capture import Step, capture
 from fgrad.errors import ArgumentError
 from fgrad.inspector.listing import Labels, amount, diff, listing, rows
 from fgrad.ir.cost import Cost, cost
@@ -136,8 +137,13 @@ class Report:
         return "\n".join(lines).rstrip()
 
 
+def largest(steps: Iterable[Step]) -> Step | None:
+    """The step with the most nodes; None if none computes anything."""
+    return max((s for s in steps if s.graph.values()), key=lambda s: len(s.graph.values()), default=None)
+
+
 def report(
-    graph: Graph,
+    graph: Graph | capture,
     passes: tuple[Pass, ...] = (*NUMPY, fuse_groups),
     *,
     name: str = "graph",
@@ -145,8 +151,14 @@ def report(
 ) -> Report:
     """Runs `passes` on `graph`, watching, and compiles it; runs no program.
 
-    donated: output index -> input index whose buffer receives it.
+    graph: of `with fgrad.capture() as c:` the largest program.  donated: output index -> input index whose buffer
+    receives it; a capture knows.  Raises ArgumentError if a capture has no program.
     """
+    if isinstance(graph, capture):
+        step = largest(graph.steps)
+        if step is None:
+            raise ArgumentError("the block recorded no operation", fix="compute something inside `with fgrad.capture()`")
+        graph, donated = step.graph, step.donated if donated is None else donated
     stages: list[Stage] = []
     start = time.perf_counter()
 

@@ -21,7 +21,7 @@ def _label(v: Value) -> str:
 
 def to_dot(graph: Graph, *, name: str = "graph") -> str:
     """Graphviz text: a node per value, an edge per use, a cluster per nested graph. No line break at the end."""
-    lines = [f"digraph {json.dumps(name)} {{", "  node [shape=box, fontname=monospace];"]
+    lines = [f"digraph {json.dumps(name, ensure_ascii=False)} {{", "  node [shape=box, fontname=monospace];"]
     _body(graph, "v", lines, "  ")
     return "\n".join([*lines, "}"])
 
@@ -30,7 +30,7 @@ def _body(graph: Graph, prefix: str, lines: list[str], indent: str) -> None:
     numbers = numbering(graph)
     for v, n in numbers.items():
         shape = "" if v.prim is not None else ", style=rounded"
-        lines.append(f"{indent}{prefix}{n} [label={json.dumps(_label(v))}{shape}];")
+        lines.append(f"{indent}{prefix}{n} [label={json.dumps(_label(v), ensure_ascii=False)}{shape}];")
         for k, x in enumerate(v.operands):
             if x in numbers:
                 label = f" [label={json.dumps(str(k))}]" if len(v.operands) > 1 else ""

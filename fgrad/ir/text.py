@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,20 @@ from fgrad.ir.graph import FORMATTERS, Graph, Value, numbering
 from fgrad.ir.literals import element_text
 from fgrad.ir.types import Device, TensorType, TokenType, TupleType
 
+Note = Callable[[Value], str] | None
 INLINE_ELEMENTS = 32  # larger constants are printed as base64
 
 
 def format_graph(graph: Graph, *, where: bool = False, name: str = "graph") -> str:
     """`graph` as text; `where` adds each node's source line as a comment. No line break at the end."""
-    return "\n".join(_lines(graph, f"graph {name}", where, ""))
+    return "\n".join(_lines(graph, f"graph {name}", _origin if where else None, ""))
 
 
-def _lines(graph: Graph, head: str, where: bool, indent: str) -> list[str]:
+def _origin(v: Value) -> str:
+    return quote(v.where) if v.where is not None else ""
+
+
+def _lines(graph: Graph, head: str, note: Note, indent: str) -> list[str]:
     numbers = numbering(graph)
     inputs = ", ".join([f"%{numbers[v]}: {v.type}" for v in graph.inputs])
     lines = [f"{head}({inputs}) {{"]
@@ -46,10 +51,10 @@ def _lines(graph: Graph, head: str, where: bool, indent: str) -> list[str]:
         elif v.prim is not None:
             operands = ", ".join([operand_text(x, numbers) for x in v.operands])
             params = ", ".join(
-                [f"{k}={param_text(p, where, inner)}" for k, p in zip(v.prim.params, v.params, strict=True)]
+                [f"{k}={param_text(p, note, inner)}" for k, p in zip(v.prim.params, v.params, strict=True)]
             )
-            note = f"  # {quote(v.where)}" if where and v.where is not None else ""
-            lines.append(f"{inner}%{n}: {v.type} = {v.prim.name}({operands}){f' {{{params}}}' if params else ''}{note}")
+            comment = note(v) if note is not None else ""
+            lines.append(f"{inner}%{n}: {v.type} = {v.prim.name}({operands}){f' {{{params}}}' if params else ''}{comment and f'  # {comment}'}")
     outputs = ", ".join([operand_text(v, numbers) for v in graph.outputs])
     lines += [f"{inner}return {outputs}".rstrip(), indent + "}"]
     return lines
@@ -75,10 +80,10 @@ def array_text(v: Value) -> str:
     return f'base64 "{b64encode(np.ascontiguousarray(a).tobytes()).decode()}"'
 
 
-def param_text(p: Any, where: bool = False, indent: str = "") -> str:
-    """One parameter as text. Raises IRError for a kind of object that no graph may carry."""
+def param_text(p: Any, note: Note = None, indent: str = "") -> str:
+    """One parameter as text; `note` gives the comment of each node of a graph in it. Raises IRError for a kind of object that no graph may carry."""
     if isinstance(p, tuple):
-        inner = ", ".join([param_text(x, where, indent) for x in p])
+        inner = ", ".join([param_text(x, note, indent) for x in p])
         return f"({inner},)" if len(p) == 1 else f"({inner})"
     if p is None or isinstance(p, bool | int):
         return str(p)
@@ -89,12 +94,12 @@ def param_text(p: Any, where: bool = False, indent: str = "") -> str:
     if isinstance(p, complex):
         z = np.complex128(p)
         return f"complex({element_text(z.real)}, {element_text(z.imag)})"
-    return _object_text(p, where, indent)
+    return _object_text(p, note, indent)
 
 
-def _object_text(p: Any, where: bool, indent: str) -> str:
+def _object_text(p: Any, note: Note, indent: str) -> str:
     if isinstance(p, Graph):
-        return "\n".join(_lines(p, "graph ", where, indent))
+        return "\n".join(_lines(p, "graph ", note, indent))
     if isinstance(p, np.dtype):
         return p.name
     if isinstance(p, Device):
