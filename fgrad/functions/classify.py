@@ -31,6 +31,8 @@ def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equa
     """|input - other| <= atol + rtol * |other|, equal infinities included."""
     x, y = same((input, other))
     close = eq(x, y)
+    if x._type.dtype.kind == "b":
+        return close
     if not is_integer(x):
         near = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
         close = logical_or(close, logical_and(near, isfinite(y)))

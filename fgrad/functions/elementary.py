@@ -108,6 +108,8 @@ def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
         raise DtypeError("heaviside is not yet implemented for tensors with different dtypes.", where=caller(),
                          fix="convert one of them")  # fmt: skip
     _refuse("heaviside", input, "c")
+    if kind(input._type.dtype) == "b":
+        return into(out, binary(R["bitwise_or"], input, values))
     return into(out, compose(e.heaviside, input, values))
 
 
@@ -215,6 +217,9 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     """
     like = elements if isinstance(elements, Cell) else test_elements
     x, y = (tensor_of(t, like) for t in (coerce(elements, like), coerce(test_elements, like)))
+    for t in (x, y):
+        if kind(t._type.dtype) in "bc":
+            raise DtypeError(f"Unsupported input type encountered for isin(): {t.dtype}", where=caller(), fix="convert to numbers")
     wide = reshape(x, (*x._type.shape, 1))
     found = any_(binary(R["eq"], wide, reshape(y, (-1,))), -1)
     return binary(R["eq"], found, False) if invert else found

@@ -13,7 +13,7 @@ import numpy as np
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError
-from fgrad.functions.call import R, binary, compose, convert, floating, is_integer, same, unary
+from fgrad.functions.call import R, binary, compose, convert, is_integer, same, unary
 from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -61,15 +61,6 @@ def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None =
     return op
 
 
-def _composed(name: str, doc: str, rule: Op) -> Op:
-    def op(input: Any, *, out: Any = None) -> Any:
-        return into(out, compose(rule, floating(input)))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = doc
-    return op
-
-
 abs, neg = _unary("abs", "|x|."), _unary("neg", "-x.")  # noqa: A001
 absolute, negative = abs, neg
 exp, exp2 = _unary("exp", "e^x.", float_only=True), _unary("exp2", "2^x.", float_only=True)
@@ -114,7 +105,13 @@ lt, le = _binary("lt", "input < other."), _binary("le", "input <= other.")
 gt, ge = _binary("gt", "input > other."), _binary("ge", "input >= other.")
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
-relu = _composed("relu", "max(x, 0); derivative 0 at 0.", c.relu)
+
+
+def relu(input: Any, *, out: Any = None) -> Any:
+    """max(x, 0), of numbers; derivative 0 at 0."""
+    if input._type.dtype.kind == "b":
+        raise DtypeError("Boolean inputs not supported for relu", where=caller(), fix="convert to a number type")
+    return into(out, compose(c.relu, input))
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
@@ -193,7 +190,9 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:  # noqa: A001
 
 
 def square(input: Any, *, out: Any = None) -> Any:
-    """x * x."""
+    """x * x; of bools int64."""
+    if input._type.dtype.kind == "b":
+        return into(out, convert(input, np.dtype("int64")))
     return mul(input, input, out=out)
 
 
@@ -313,12 +312,16 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
 
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
-    """input + value * tensor1 * tensor2."""
-    return add(input, mul(tensor1, tensor2), alpha=value, out=out)
+    """input + value * tensor1 * tensor2; a value beside integers is truncated."""
+    y = mul(tensor1, tensor2)
+    whole = is_integer(y) and is_integer(input)
+    return add(input, y, alpha=int(value) if whole else value, out=out)
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2, of floats."""
+    if is_integer(tensor1) and is_integer(tensor2):
+        raise DtypeError("Integer division with addcdiv is no longer supported", where=caller(), fix="convert with .float()")
     return add(input, div(tensor1, tensor2), alpha=value, out=out)
 
 

@@ -22,13 +22,14 @@ from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.printing import format_tensor
+from fgrad.functions.twins import InPlaceMethods
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
 
 __all__ = ["Tensor"]
 
 
-class Tensor(ComplexMethods, ElementaryMethods, Base):
+class Tensor(ComplexMethods, ElementaryMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
@@ -108,6 +109,10 @@ class Tensor(ComplexMethods, ElementaryMethods, Base):
     eq, ne, lt, le, gt, ge = p.eq, p.ne, p.lt, p.le, p.gt, p.ge
     logical_not, logical_and, logical_or, logical_xor = p.logical_not, p.logical_and, p.logical_or, p.logical_xor
     bitwise_not, bitwise_and, bitwise_or, bitwise_xor = p.bitwise_not, p.bitwise_and, p.bitwise_or, p.bitwise_xor
+    bitwise_left_shift, bitwise_right_shift = p.bitwise_left_shift, p.bitwise_right_shift
+    not_equal, less, less_equal, greater, greater_equal, fix = p.ne, p.lt, p.le, p.gt, p.ge, p.trunc
+    arcsin, arccos, arctan, arcsinh, arccosh, arctanh, arctan2 = (
+        p.asin, p.acos, p.atan, p.asinh, p.acosh, p.atanh, p.atan2)  # fmt: skip
 
     def where(self, condition: Any, other: Any) -> Any:
         """self where condition, else other."""
@@ -153,20 +158,6 @@ class Tensor(ComplexMethods, ElementaryMethods, Base):
         """Sets every element to 0."""
         return self.copy_(0)
 
-    __iadd__ = add_ = inplace.of(p.add)
-    __isub__ = sub_ = inplace.of(p.sub)
-    __imul__ = mul_ = inplace.of(p.mul)
-    __itruediv__ = div_ = inplace.of(p.div)
-    __ifloordiv__ = floor_divide_ = inplace.of(p.floor_divide)
-    __imod__ = remainder_ = inplace.of(p.remainder)
-    __ipow__ = pow_ = inplace.of(p.pow)
-    __iand__ = bitwise_and_ = inplace.of(p.bitwise_and)
-    __ior__ = bitwise_or_ = inplace.of(p.bitwise_or)
-    __ixor__ = bitwise_xor_ = inplace.of(p.bitwise_xor)
-    exp_, log_, sqrt_, rsqrt_, neg_, abs_ = inplace.of_each(p.exp, p.log, p.sqrt, p.rsqrt, p.neg, p.abs)
-    sigmoid_, tanh_, relu_, floor_, ceil_, round_ = inplace.of_each(p.sigmoid, p.tanh, p.relu, p.floor, p.ceil, p.round)
-    sin_, cos_, reciprocal_, square_, erfinv_ = inplace.of_each(p.sin, p.cos, p.reciprocal, p.square, p.erfinv)
-    clamp_, clip_, lerp_, addcmul_, addcdiv_ = inplace.of_each(p.clamp, p.clamp, p.lerp, p.addcmul, p.addcdiv)
     masked_fill_, scatter_, scatter_add_ = inplace.of_each(s.masked_fill, s.scatter, s.scatter_add)
     index_add_, index_copy_, index_fill_ = inplace.of_each(s.index_add, s.index_copy, s.index_fill)
     tril_, triu_, cumsum_ = inplace.of_each(h.tril, h.triu, r.cumsum)
