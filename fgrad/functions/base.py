@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -49,14 +50,24 @@ class GradFn:
 
 
 class Handle:
-    """What registering a hook returns: `remove()` takes the hook away."""
+    """What registering a hook returns: `remove()`, or the end of a `with` block, takes the hook away."""
 
-    def __init__(self, hooks: dict[int, Any], key: int) -> None:
-        self._hooks, self._key = hooks, key
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self._key = hooks, next(_KEYS)  # keys are never used again: a second remove() is harmless
+        hooks[self._key] = hook
 
     def remove(self) -> None:
         """Takes the hook away."""
         self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+_KEYS = itertools.count()
 
 
 class Base(Described):
@@ -238,10 +249,8 @@ class Base(Described):
         extra = self.extra
         if extra.hooks is None:
             extra.hooks = {}
-        key = len(extra.hooks) and max(extra.hooks) + 1
-        extra.hooks[key] = hook
         self._watch()
-        return Handle(extra.hooks, key)
+        return Handle(extra.hooks, hook)
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a non-leaf in `.grad`."""

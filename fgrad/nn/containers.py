@@ -25,7 +25,7 @@ class Sequential(Module):
         """The composition."""
         x = input
         for m in self._modules.values():
-            x = m(x)  # type: ignore[misc]
+            x = m(x)
         return x
 
     def append(self, module: Module) -> Sequential:
@@ -69,11 +69,11 @@ class ModuleList(Module):
         items = list(self._modules.values())
         items.insert(index, module)
         self._modules.clear()
-        self.extend(items)  # type: ignore[arg-type]
+        self.extend(items)
 
     def __getitem__(self, i: Any) -> Any:
         items = list(self._modules.values())
-        return ModuleList(items[i]) if isinstance(i, slice) else items[i]  # type: ignore[arg-type]
+        return ModuleList(items[i]) if isinstance(i, slice) else items[i]
 
     def __setitem__(self, i: int, module: Module) -> None:
         self._modules[str(range(len(self))[i])] = module
