@@ -115,6 +115,37 @@ def test_rules_keep_every_bit_and_shrink(rule: Any) -> None:
     assert changed.type is left.outputs[0].type
 
 
+@pytest.mark.parametrize(
+    ("x", "over", "to", "values", "joined"),
+    [
+        ("int64", "float64", "int64", [2**53 + 1], False),
+        ("uint64", "float64", "float32", [2**60 + 2**36 + 1], False),
+        ("uint32", "float64", "int32", [2**32 - 1], False),
+        ("uint8", "float32", "int8", [255], False),
+        ("float32", "float16", "float32", [0.1], False),
+        ("int32", "float32", "int32", [2**24 + 1], False),
+        ("int32", "float64", "int32", [2**31 - 1], True),
+        ("int32", "float64", "float32", [2**31 - 1], True),
+        ("uint8", "float16", "int16", [255], True),
+        ("int64", "int32", "int64", [2**40], False),
+        ("uint8", "int32", "int8", [255], True),
+    ],
+)
+def test_conversions_are_joined_where_the_one_between_changes_nothing(x: str, over: str, to: str, values: list[Any], joined: bool) -> None:
+    graph = trace(lambda v: F["convert"](F["convert"](v, dtype=np.dtype(over)), dtype=np.dtype(to)), TensorType((1,), x))
+    after = simplify_final(graph)
+    assert (len(after.values()) < 2) is joined
+    given = [np.array(values, x)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(interpret(after, given)[0], interpret(graph, given)[0])
+
+
+def test_complex_zeros_keep_their_signs() -> None:
+    graph = trace(lambda x: x + constant(np.complex64(-0.0)), TensorType((1,), "complex64"))
+    given = [np.array([complex(-1.0, -0.0)], "complex64")]
+    assert np.signbit(interpret(graph, given)[0].imag) == np.signbit(interpret(simplify_final(graph), given)[0].imag)
+
+
 def test_value_changing_rules_are_in_no_pipeline() -> None:
     assert CHANGING
     assert not CHANGING & {r.name for r in (*RULES, *FINAL)}

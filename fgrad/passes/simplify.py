@@ -52,12 +52,14 @@ def opposite(c: Value) -> Value:
     return number(-float(splat(c)), c)
 
 
-def keeps(x: Value, p: Any) -> bool:
-    """True if converting `x` to dtype `p` loses nothing."""
-    return x.dtype != dtype_of(p) and bool(np.can_cast(x.dtype, dtype_of(p), "safe")) and "bfloat16" not in (
-        x.dtype.name,
-        dtype_of(p).name,
-    )
+def keeps(x: Value, p: Any, q: Any) -> bool:
+    """True if converting `x` to dtype `p` on the way to `q` changes nothing."""
+    over, to = dtype_of(p), dtype_of(q)
+    if x.dtype == over or "bfloat16" in (x.dtype.name, over.name):
+        return False
+    if kind(over) in "fc" and (x.dtype.name in ("int64", "uint64") or (kind(to) in "ui" and not np.can_cast(x.dtype, to, "safe"))):
+        return False  # what NumPy calls safe rounds; out of range, a float becomes another integer than an integer does
+    return bool(np.can_cast(x.dtype, over, "safe"))
 
 
 def free(x: Value, contract: Axes, batch: Axes) -> Axes:
@@ -106,7 +108,7 @@ RULES: tuple[Rewrite, ...] = (
     rewrite("mul one", lambda x: mul(x, 1), lambda x: x),
     rewrite("div one", lambda x: div(x, 1), lambda x: x),
     rewrite("sub zero", lambda x: sub(x, 0), lambda x: x),
-    rewrite("add minus zero", lambda x: add(x, -0.0), lambda x: x),
+    rewrite("add minus zero", lambda x: add(x, -0.0), lambda x: x, lambda x: kind(x.dtype) == "f"),
     rewrite("add zero", lambda x: add(x, 0), lambda x: x, whole),
     rewrite("mul minus one", lambda x: mul(x, -1), lambda x: neg(x)),
     rewrite("neg neg", lambda x: neg(neg(x)), lambda x: x),
@@ -142,7 +144,7 @@ RULES: tuple[Rewrite, ...] = (
     rewrite("slice nothing", lambda x, a, b, s: slice_(x, start=a, stop=b, step=s), lambda x, a, b, s: x, lambda x, a, b, s: set(s) <= {1}),
     rewrite("pad nothing", lambda x, v, a, b, i: pad(x, v, low=a, high=b, interior=i), lambda x, v, a, b, i: x, lambda x, v, a, b, i: not any((*a, *b, *i))),
     rewrite("convert nothing", lambda x, p: convert(x, dtype=p), lambda x, p: x),
-    rewrite("convert convert", lambda x, p, q: convert(convert(x, dtype=p), dtype=q), lambda x, p, q: convert(x, dtype=q), lambda x, p, q: keeps(x, p) and kind(x.dtype) != "c"),
+    rewrite("convert convert", lambda x, p, q: convert(convert(x, dtype=p), dtype=q), lambda x, p, q: convert(x, dtype=q), lambda x, p, q: keeps(x, p, q) and kind(x.dtype) != "c"),
     rewrite("max of nothing", lambda x: reduce_max(x, axes=()), lambda x: x),
     rewrite("min of nothing", lambda x: reduce_min(x, axes=()), lambda x: x),
     rewrite("dot left turned", lambda x, y, p, c, b: dot_general(transpose(x, axes=p), y, contract=c, batch=b), dot_turned_a),
