@@ -57,9 +57,10 @@ def keeps(x: Value, p: Any, q: Any) -> bool:
     over, to = dtype_of(p), dtype_of(q)
     if x.dtype == over or "bfloat16" in (x.dtype.name, over.name):
         return False
-    if kind(over) in "fc" and (x.dtype.name in ("int64", "uint64") or (kind(to) in "ui" and not np.can_cast(x.dtype, to, "safe"))):
-        return False  # what NumPy calls safe rounds; out of range, a float becomes another integer than an integer does
-    return bool(np.can_cast(x.dtype, over, "safe"))
+    exact = bool(np.can_cast(x.dtype, over, "safe"))
+    if kind(x.dtype) in "ui" and kind(over) in "fc":  # int64 is rounded; out of range, a float becomes another integer
+        exact = exact and x.dtype.itemsize < 8 and (kind(to) not in "ui" or bool(np.can_cast(x.dtype, to, "safe")))
+    return exact
 
 
 def free(x: Value, contract: Axes, batch: Axes) -> Axes:
