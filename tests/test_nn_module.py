@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +151,71 @@ def backward_hooks(T: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 def test_as_in_torch(case: Callable[[Any], Any]) -> None:
     assert case(fgrad) == case(torch)
+
+
+def sequential(T: Any) -> Any:
+    nn = T.nn
+    s = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+    named = nn.Sequential(OrderedDict([("a", nn.Linear(1, 1)), ("b", nn.ReLU())]))
+    out = [repr(s.append(nn.Tanh())), repr(s[0:2]), repr(s[-1]), repr(named[1:]), repr(named.a)]
+    out += [repr(s.insert(0, nn.Sigmoid())), repr(s.extend([nn.ReLU()]))]
+    del s[0]
+    s[0] = nn.ReLU()
+    named[0] = nn.Tanh()
+    out += [repr(s), repr(named), repr(s.pop(-1)), repr(s + named), repr(named * 2)]
+    s += named
+    del s[1:3]
+    return [*out, repr(s), [type(m).__name__ for m in s], len(s), list(nn.Sequential(nn.Linear(1, 1)).state_dict())]
+
+
+def module_list(T: Any) -> Any:
+    nn = T.nn
+    m = nn.ModuleList([nn.Linear(1, 1), nn.ReLU()])
+    out = [repr(m.append(nn.Tanh()).extend([nn.ReLU()]))]
+    m.insert(1, nn.Sigmoid())
+    m[0], m[-1] = nn.ReLU(), nn.Tanh()
+    out.append(repr(m))
+    del m[1]
+    del m[-1]
+    out += [repr(m), repr(m[0:1]), repr(m.pop(0)), repr(m)]
+    m += [nn.Linear(1, 1)]
+    return [*out, repr(m + nn.ModuleList([nn.Tanh()])), list(m.state_dict()), repr(nn.ModuleList(nn.ReLU() for _ in range(3)))]
+
+
+def module_dict(T: Any) -> Any:
+    nn = T.nn
+    m = nn.ModuleDict({"a": nn.Linear(1, 1), "b": nn.ReLU()})
+    m["c"] = nn.Tanh()
+    m.update([["d", nn.ReLU()]])
+    m.update(nn.ModuleDict({"y": nn.ReLU()}))
+    out = [repr(m), list(m), len(m), "a" in m, repr(m.pop("a"))]
+    del m["b"]
+    out += [repr(m), repr(nn.ModuleDict([("q", nn.ReLU())]))]
+    m.clear()
+    return [*out, len(m)]
+
+
+def parameter_containers(T: Any) -> Any:
+    nn = T.nn
+    m = nn.ParameterList([nn.Parameter(T.ones(1)), T.ones(2)])
+    m.extend([nn.Parameter(T.ones(3))])
+    m[0] = nn.Parameter(T.zeros(1))
+    d = nn.ParameterDict({"a": nn.Parameter(T.ones(1))})
+    d["b"] = T.ones(2)
+    return [list(m.state_dict()), plain(m[0]), len(m[1:]), list(d), plain(d["b"]), d["b"].requires_grad, list(d.state_dict())]
+
+
+@pytest.mark.parametrize("case", [sequential, module_list, module_dict, parameter_containers])
+def test_containers(case: Callable[[Any], Any]) -> None:
+    assert case(fgrad) == case(torch)
+
+
+@pytest.mark.parametrize("T", BOTH)
+def test_containers_refuse_positions_outside(T: Any) -> None:
+    for wrong in (lambda: T.nn.Sequential().insert(3, T.nn.ReLU()), lambda: T.nn.ModuleList([T.nn.ReLU()])[4]):
+        with pytest.raises(IndexError):
+            wrong()
+    with pytest.raises(TypeError):
+        T.nn.ModuleList([3])
+    with pytest.raises(TypeError):
+        T.nn.ModuleList().extend(3)

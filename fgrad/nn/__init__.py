@@ -1,12 +1,13 @@
 """Layers and models. Capital: PyTorch's Modules; lower case: Layers (pure functions over trees) and jax.nn's activations.
 
-Inside: functional < pytree, loading < module < layer < affine, normalisation, simple, containers.
+Inside: functional < pytree, loading, registry < hooks < module < layer, containers < affine, normalisation, simple, combinators.
 """
 
 from fgrad.functions.tensor import Parameter
 from fgrad.nn import functional, init
 from fgrad.nn.affine import Conv1d, Conv2d, Embedding, Linear, conv1d, conv2d, embedding, linear
-from fgrad.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential, branches, serial
+from fgrad.nn.combinators import branches, serial
+from fgrad.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from fgrad.nn.functional.activation import elu, leaky_relu, relu, relu6, selu, sigmoid, silu, softplus, tanh
 from fgrad.nn.functional.activation import logsigmoid as log_sigmoid
 from fgrad.nn.functional.normalisation import normalize
@@ -63,7 +64,7 @@ __all__ = [
     "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding",
     "Flatten", "HuberLoss", "Identity", "KLDivLoss", "L1Loss", "Layer", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid",
     "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "NLLLoss", "Parameter",
-    "ParameterList", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh",
+    "ParameterDict", "ParameterList", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh",
     "avg_pool2d", "batch_norm1d", "batch_norm2d", "branches", "conv1d", "conv2d", "dropout", "elu", "embedding",
     "functional", "functional_call", "gelu", "init", "layer_norm", "leaky_relu", "linear", "log_sigmoid", "log_softmax",
     "logsumexp", "max_pool2d", "normalize", "one_hot", "relu", "relu6", "selu", "serial", "sigmoid", "silu", "softmax",
