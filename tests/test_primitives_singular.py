@@ -14,6 +14,8 @@ from fgrad.ir.apply import constant
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import type_of_array
+from fgrad.primitives import composites as c
+from fgrad.primitives.elementary import logaddexp2
 from fgrad.primitives.random_bits import philox
 from fgrad.primitives.workspace import workspace
 from fgrad.transforms.inline import trace
@@ -245,3 +247,24 @@ def test_random_bits_are_words_of_blocks() -> None:
     np.testing.assert_array_equal(
         long[4 * 9000 : 4 * 9000 + 40], lower(np, None, key, np.array(9005, "uint64"), shape=(40,))
     )
+
+
+@pytest.mark.parametrize(("f", "values"), [
+    (c.softplus, (0.5, 0.25, 0.0)), (c.log_sigmoid, (0.5, -0.25, 0.0)),
+    (lambda x: c.logaddexp(x, c.number(0.0, x)), (0.5, 0.25, 0.0)),
+    (lambda x: logaddexp2(x, c.number(0.0, x)), (0.5, np.log(2) / 4, 0.0)),
+    (lambda x: logaddexp2(c.number(0.0, x), x), (0.5, np.log(2) / 4, 0.0)),
+], ids=["softplus", "log_sigmoid", "logaddexp", "logaddexp2", "logaddexp2 turned"])  # fmt: skip
+@pytest.mark.parametrize("at", [0.0, -0.0])
+def test_stable_formulas_with_a_choice_inside_have_every_derivative_at_its_border(
+    f: Any, values: tuple[float, ...], at: float
+) -> None:
+    def derivatives(x: Any) -> list[Any]:
+        y, out = f(x), []
+        for _ in values:
+            (y,) = pull([y], [constant(np.ones(()))], [x])
+            out.append(y)
+        return out
+
+    x = np.array(at)
+    np.testing.assert_allclose(evaluate(trace(derivatives, type_of_array(x)), x), values, rtol=1e-12, atol=1e-12)

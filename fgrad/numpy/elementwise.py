@@ -315,13 +315,7 @@ def reciprocal(x: Any, /) -> Any:
 def logaddexp(x: Any, y: Any, /) -> Any:
     """log(e^x + e^y), finite where it can be."""
     a, b = same((x, y), floating=True)
-    return compose(_logaddexp, a, b)
-
-
-def _logaddexp(x: Any, y: Any) -> Any:
-    top, gap = c.maximum(x, y), x - y
-    same_infinity = c.ne(gap, gap)
-    return c.select(same_infinity, x + y, top + c.log1p(c.exp(c.minimum(gap, -gap))))
+    return compose(c.logaddexp, a, b)
 
 
 def sinc(x: Any, /) -> Any:

@@ -14,10 +14,12 @@ from fgrad.ir.apply import constant
 from fgrad.ir.dtypes import real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.types import CPU, Device
-from fgrad.primitives.arithmetic import convert, floor, maximum, minimum, rem, rsqrt, sign, sqrt
+from fgrad.primitives.arithmetic import convert, floor, minimum, rem, rsqrt, sign, sqrt
+from fgrad.primitives.arithmetic import maximum as maximum
 from fgrad.primitives.compare import eq, is_finite, le, lt, ne, select
 from fgrad.primitives.reduce import reduce_max, reduce_sum
-from fgrad.primitives.shape import broadcast_to, iota, reshape, transpose
+from fgrad.primitives.shape import broadcast_to, iota, reshape
+from fgrad.primitives.shape import transpose as transpose
 from fgrad.primitives.structure import stop_gradient
 from fgrad.primitives.transcendental import erf, exp, expm1, log, log1p, sigmoid, tanh
 
@@ -104,8 +106,8 @@ def leaky_relu(x: Value, *, slope: float) -> Any:
 
 def elu(x: Value, *, alpha: float, scale: float = 1.0) -> Any:
     """scale * (x where x > 0, else alpha * (exp(x) - 1))."""
-    below = minimum(x, number(0, x))
-    y = select(lt(number(0, x), x), x, number(alpha, x) * expm1(below))
+    low = minimum(x, number(0, x))
+    y = select(lt(number(0, x), x), x, number(alpha, x) * expm1(low))
     return y if scale == 1.0 else y * number(scale, x)
 
 
@@ -125,17 +127,29 @@ def silu(x: Value) -> Any:
     return x * sigmoid(x)
 
 
+def below(x: Value) -> Any:
+    """-|x|, with the derivative -1 at 0: beside a choice by x >= 0 the kinks cancel, in higher derivatives too."""
+    return select(le(number(0, x), x), -x, x)
+
+
+def logaddexp(x: Value, y: Value) -> Any:
+    """log(e^x + e^y), finite where it can be: the larger + log(1 + e^-|x - y|)."""
+    gap = x - y
+    top = select(le(y, x), x, y)
+    return select(ne(gap, gap), x + y, top + log1p(exp(below(gap))))
+
+
 def softplus(x: Value, *, beta: float = 1.0, threshold: float = math.inf) -> Any:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
     z = x * number(beta, x) if beta != 1.0 else x
-    y = maximum(z, number(0, x)) + log1p(exp(-abs(z)))
+    y = select(le(number(0, z), z), z, number(0, z)) + log1p(exp(below(z)))
     y = y / number(beta, x) if beta != 1.0 else y
     return y if math.isinf(threshold) else select(lt(number(threshold, x), z), x, y)
 
 
 def log_sigmoid(x: Value) -> Any:
     """log(1 / (1 + exp(-x))) = min(x, 0) - log(1 + exp(-|x|))."""
-    return minimum(x, number(0, x)) - log1p(exp(-abs(x)))
+    return select(le(number(0, x), x), number(0, x), x) - log1p(exp(below(x)))
 
 
 def remainder(x: Value, y: Value) -> Any:
@@ -193,12 +207,6 @@ def norm(x: Value, *, axes: Axes, p: float, keep: bool = False) -> Any:
     else:
         y = reduce_sum(size ** number(p, size), axes=axes) ** number(1 / p, size)
     return kept(y, x.shape, axes) if keep else y
-
-
-def swap_last(x: Value) -> Any:
-    """The last two axes exchanged."""
-    n = x.ndim
-    return transpose(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
 def sgn(x: Value) -> Any:

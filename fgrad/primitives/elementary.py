@@ -12,9 +12,10 @@ from fgrad.ir.apply import primitive
 from fgrad.ir.dtypes import kind
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, TupleType, Type
-from fgrad.primitives.arithmetic import convert, copysign, div, floor_divide, mul, pow_, sub
+from fgrad.primitives.arithmetic import convert, copysign, div, floor_divide, mul, pow_
 from fgrad.primitives.checks import check_kinds, store
 from fgrad.primitives.compare import bitwise_or, clamp, eq, ge, gt, lt, ne, select
+from fgrad.primitives.composites import below
 from fgrad.primitives.elementwise import elementwise, ufunc
 from fgrad.primitives.shape import number
 from fgrad.primitives.structure import item, stop_gradient
@@ -95,12 +96,9 @@ def heaviside(x: Value, values: Value) -> Any:
 
 def logaddexp2(x: Value, y: Value) -> Any:
     """log2(2^x + 2^y) without overflow; equal infinities stay."""
-    top, d = select(ge(x, y), x, y), sub(x, y)
-    both = eq(x, y)
-    d = select(both, number(0, d), d)
-    size = select(lt(d, number(0, d)), -d, d)
-    y2 = top + log1p(exp2(-size)) * number(1 / math.log(2), x)
-    return select(bitwise_or(ne(x, x), ne(y, y)), x + y, y2)
+    gap, top = x - y, select(ge(x, y), x, y)
+    y2 = top + log1p(exp2(below(gap))) * number(1 / math.log(2), x)
+    return select(ne(gap, gap), x + y, y2)
 
 
 def logit(x: Value, *, eps: float | None) -> Any:
