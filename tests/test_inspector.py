@@ -14,6 +14,7 @@ import pytest
 import fgrad
 import fgrad.numpy as fnp
 from fgrad.__main__ import main
+from fgrad.backends.numpy.native import able
 from fgrad.errors import ArgumentError
 from fgrad.inspector import Report, inspect, report
 from fgrad.inspector.listing import Labels, amount, diff, listing
@@ -23,6 +24,8 @@ from fgrad.ir.json import from_json
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.parse import parse_graph
 from fgrad.ir.types import TensorType
+from fgrad.passes.fuse import fuse
+from fgrad.passes.pipeline import run as passes
 from fgrad.passes.share import share
 from fgrad.passes.simplify import simplify_final
 
@@ -444,6 +447,14 @@ def test_a_capture_is_reported_as_its_largest_program():
         report(nothing)
 
 
+def test_donation_is_seen():
+    f = fgrad.jit(lambda w, x: (w * 0.9 + x, fnp.sum(fnp.sin(x)), x * 2), donate_argnums=0)
+    r = inspect(f)(fnp.ones(400), fnp.ones(400))
+    assert "return [x0, y1, y2]" in r.program  # the first output lies in the first argument
+    assert same(r.final, fuse(passes(r.ir), able, frozenset([passes(r.ir).outputs[0]])))
+    assert not same(r.final, report(r.ir).final)  # otherwise one group would compute all
+
+
 def test_nodes_of_nested_graphs_have_costs_and_lines_too():
     r = inspect(lambda xs: fgrad.lax.scan(lambda c, x: (c + x, c), fnp.zeros(4), xs))(fnp.ones((3, 4)))
     listed = "\n".join(listing(r.ir, Labels().number(r.ir)))
@@ -454,9 +465,9 @@ def test_nodes_of_nested_graphs_have_costs_and_lines_too():
 
 def test_python_m_fgrad_runs_the_command(file):
     env_path = ":".join(sys.path)
-    run = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "fgrad", "inspect", f"{file}:g", "float32[2,3]"],
         capture_output=True, text=True, check=False, env={"PYTHONPATH": env_path, "PATH": ""},
     )  # fmt: skip
-    assert run.returncode == 2
-    assert run.stderr.startswith("fgrad inspect: ")
+    assert done.returncode == 2
+    assert done.stderr.startswith("fgrad inspect: ")

@@ -9,7 +9,7 @@ import numpy as np
 
 from fgrad import tree
 from fgrad.eager.capture import capture
-from fgrad.eager.jit import Jitted
+from fgrad.eager.jit import Jitted, donation
 from fgrad.errors import ArgumentError
 from fgrad.inspector.report import Report, largest, report
 from fgrad.numpy import asarray
@@ -32,7 +32,9 @@ def inspect(f: Callable[..., Any]) -> Callable[..., Report]:
 
     def on(*args: Any, **kwargs: Any) -> Report:
         if isinstance(f, Jitted):
-            return report(f.lower(*args, **kwargs), name=word)
+            graph = f.lower(*args, **kwargs)
+            known = next(s for s in f._known if s.recorded.graph is graph)
+            return report(graph, name=word, donated=donation(known))
         given = [_wrap(x) for x in args]
         with capture() as seen:
             result = f(

@@ -31,9 +31,13 @@ class Stage(NamedTuple):
     seconds: float
 
 
-def fuse_groups(graph: Graph) -> Graph:
-    """The last stage shown: groups of nodes that one loop nest computes."""
-    return fuse(graph, able)
+def fusing(donated: Iterable[int]) -> Pass:
+    """The last stage shown: groups of nodes that one loop nest computes, those of donated outputs apart."""
+
+    def fuse_groups(graph: Graph) -> Graph:
+        return fuse(graph, able, frozenset([graph.outputs[i] for i in donated]))
+
+    return fuse_groups
 
 
 @dataclass(frozen=True)
@@ -144,14 +148,14 @@ def largest(steps: Iterable[Step]) -> Step | None:
 
 def report(
     graph: Graph | capture,
-    passes: tuple[Pass, ...] = (*NUMPY, fuse_groups),
+    passes: tuple[Pass, ...] | None = None,
     *,
     name: str = "graph",
     donated: Mapping[int, int] | None = None,
 ) -> Report:
     """Runs `passes` on `graph`, watching, and compiles it; runs no program.
 
-    graph: of `with fgrad.capture() as c:` the largest program.  donated: output index -> input index whose buffer
+    passes: those of a NumPy program unless given.  graph: of `with fgrad.capture() as c:` the largest program.  donated: output index -> input index whose buffer
     receives it; a capture knows.  Raises ArgumentError if a capture has no program.
     """
     if isinstance(graph, capture):
@@ -159,6 +163,7 @@ def report(
         if step is None:
             raise ArgumentError("the block recorded no operation", fix="compute something inside `with fgrad.capture()`")
         graph, donated = step.graph, step.donated if donated is None else donated
+    donated = donated or {}
     stages: list[Stage] = []
     start = time.perf_counter()
 
@@ -168,5 +173,5 @@ def report(
         stages.append(Stage(step, before, after, now - start))
         start = time.perf_counter()
 
-    run(graph, passes, observe)
-    return Report(name, graph, tuple(stages), compile(graph, donated or {}, "tiled"))
+    run(graph, (*NUMPY, fusing(donated)) if passes is None else passes, observe)
+    return Report(name, graph, tuple(stages), compile(graph, donated, "tiled"))
