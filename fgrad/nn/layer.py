@@ -133,6 +133,7 @@ class LayerModule(Module):
 
     make: ClassVar[Callable[..., Layer]]
     plain: ClassVar[frozenset[str]] = frozenset({"bias", "device", "dtype"})
+    absent: ClassVar[tuple[str, ...]] = ()  # names that are None where the layer has no such tensor
 
     def __init_subclass__(cls, of: Callable[..., Layer] | None = None) -> None:
         super().__init_subclass__()
@@ -140,7 +141,8 @@ class LayerModule(Module):
             cls.make = staticmethod(of)
             cls.__doc__, cls.__signature__ = of.__doc__, inspect.signature(of)  # type: ignore[attr-defined]
 
-    def __init__(self, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, device: Any = None, dtype: Any = None, held: Mapping[str, Any] | None = None,
+                 **kwargs: Any) -> None:  # fmt: skip
         super().__init__()
         given = inspect.signature(type(self).make).bind(*args, **kwargs)
         given.apply_defaults()
@@ -149,11 +151,17 @@ class LayerModule(Module):
                 object.__setattr__(self, name, value)
         object.__setattr__(self, "layer", type(self).make(**given.arguments))
         object.__setattr__(self, "_arguments", dict(given.arguments))
-        draw = Global(dtype)
+        draw, held = Global(dtype), held or {}
         for name, p in self.layer.params.items():
-            self.register_parameter(name, Parameter(p.start(draw, p.shape)))
+            x = held[name] if name in held else p.start(draw, p.shape)
+            if tuple(x.shape) != p.shape:
+                raise ValueError(f"{name} of shape {tuple(x.shape)} does not match the sizes given, {p.shape}")
+            self.register_parameter(name, Parameter(x))
         if given.arguments.get("bias") is False:
             self.register_parameter("bias", None)
+        for name in self.absent:
+            if name not in self.layer.params and name not in self.layer.state:
+                self.register_parameter(name, None) if name in ("weight", "bias") else self.register_buffer(name, None)
         for name, p in self.layer.state.items():
             self.register_buffer(name, settled(p.start(draw, p.shape)))
         if device is not None:
@@ -174,6 +182,16 @@ class LayerModule(Module):
             if shapes(layer) == shapes(own["layer"]):  # sizes only describe a module once its parameters are made
                 own.update(layer=layer, _arguments=arguments)
         super().__setattr__(name, value)
+
+    def reset_parameters(self) -> None:
+        """Draws every parameter anew; state goes back to its start."""
+        before = set_grad(False)
+        try:
+            for name, p in (*self.layer.params.items(), *self.layer.state.items()):
+                x = getattr(self, name)
+                x.copy_(p.start(Global(x.dtype), p.shape))
+        finally:
+            set_grad(before)
 
     def forward(self, *xs: Any) -> Any:
         """The layer on this module's own parameters; new state is kept."""

@@ -15,9 +15,11 @@ from fgrad.primitives.structure import stop_gradient
 
 
 def batch_norm(rank: tuple[int, ...], num_features: int, eps: float, momentum: float | None, affine: bool,
-               track_running_stats: bool) -> Layer:  # fmt: skip
+               track_running_stats: bool, bias: bool) -> Layer:  # fmt: skip
     """Batch normalisation for inputs of some ranks."""
-    params = {"weight": Param((num_features,), constant(1.0)), "bias": Param((num_features,), constant(0.0))}
+    params = {"weight": Param((num_features,), constant(1.0))}
+    if bias:
+        params["bias"] = Param((num_features,), constant(0.0))
     state = {
         "running_mean": Param((num_features,), constant(0.0)),
         "running_var": Param((num_features,), constant(1.0)),
@@ -27,13 +29,13 @@ def batch_norm(rank: tuple[int, ...], num_features: int, eps: float, momentum: f
     def apply(p: Any, s: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
         if x.ndim not in rank:
             raise ValueError(f"expected {' or '.join(f'{r}D' for r in rank)} input (got {x.ndim}D input)")
-        weight, bias = p.get("weight"), p.get("bias")
+        weight, shift = p.get("weight"), p.get("bias")
         if not train and track_running_stats:
-            return f.batch_norm(x, s["running_mean"], s["running_var"], weight, bias, False, 0.0, eps), s
+            return f.batch_norm(x, s["running_mean"], s["running_var"], weight, shift, False, 0.0, eps), s
         count = math.prod(x.shape) // max(num_features, 1)
         if count <= 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
-        y, mean, var = f.batch_statistics(x, weight, bias, eps)
+        y, mean, var = f.batch_statistics(x, weight, shift, eps)
         if not track_running_stats:
             return y, s
         batches = s["num_batches_tracked"] + 1
@@ -55,26 +57,45 @@ def stop(x: Any) -> Any:
 
 
 def batch_norm1d(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True) -> Layer:  # fmt: skip
+                 track_running_stats: bool = True, *, bias: bool = True) -> Layer:  # fmt: skip
     """(x - mean) / sqrt(var + eps) * weight + bias per channel, for float[n, c] or float[n, c, l].
 
     In training the batch's statistics, and running ones move by `momentum` (None: their plain average).
     Source: Ioffe & Szegedy 2015.
     """
-    return batch_norm((2, 3), num_features, eps, momentum, affine, track_running_stats)
+    return batch_norm((2, 3), num_features, eps, momentum, affine, track_running_stats, bias)
 
 
 def batch_norm2d(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True) -> Layer:  # fmt: skip
+                 track_running_stats: bool = True, *, bias: bool = True) -> Layer:  # fmt: skip
     """As batch_norm1d, for images float[n, c, h, w]."""
-    return batch_norm((4,), num_features, eps, momentum, affine, track_running_stats)
+    return batch_norm((4,), num_features, eps, momentum, affine, track_running_stats, bias)
 
 
-class BatchNorm1d(LayerModule, of=batch_norm1d):
+class BatchNorm(LayerModule):
+    """What batch normalisations of every rank share."""
+
+    absent = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+    def reset_running_stats(self) -> None:
+        """Running statistics as at the start."""
+        for name in self.layer.state:
+            x = self._buffers[name]
+            x.fill_(1 if name == "running_var" else 0)  # type: ignore[union-attr]
+
+    def extra_repr(self) -> str:
+        """The arguments the layer was made with."""
+        own = self.__dict__
+        shown = [f"{k}={own[k]}" for k in ("eps", "momentum", "affine")]
+        return ", ".join([str(own["num_features"]), *shown, f"bias={self.bias is not None}",
+                          f"track_running_stats={own['track_running_stats']}"])  # fmt: skip
+
+
+class BatchNorm1d(BatchNorm, of=batch_norm1d):
     """Batch normalisation of vectors and sequences."""
 
 
-class BatchNorm2d(LayerModule, of=batch_norm2d):
+class BatchNorm2d(BatchNorm, of=batch_norm2d):
     """Batch normalisation of images."""
 
 
@@ -96,6 +117,19 @@ def layer_norm(normalized_shape: Any, eps: float = 1e-5, elementwise_affine: boo
 
 class LayerNorm(LayerModule, of=layer_norm):
     """Layer normalisation."""
+
+    absent = ("weight", "bias")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shape = self.normalized_shape
+        object.__setattr__(self, "normalized_shape", (shape,) if isinstance(shape, int) else tuple(shape))
+
+    def extra_repr(self) -> str:
+        """The arguments the layer was made with."""
+        own = self.__dict__
+        return (f"{own['normalized_shape']}, eps={own['eps']}, elementwise_affine={own['elementwise_affine']}, "
+                f"bias={self.bias is not None}")  # fmt: skip
 
 
 def dropout(p: float = 0.5, inplace: bool = False) -> Layer:

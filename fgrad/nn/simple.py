@@ -17,13 +17,17 @@ class FunctionModule(Module):
 
     function: ClassVar[Callable[..., Any]]
     names: ClassVar[tuple[str, ...]] = ()
+    shown: ClassVar[tuple[str, ...]] = ()  # arguments that the text names
 
-    def __init_subclass__(cls, of: Callable[..., Any] | None = None, skip: int = 1) -> None:
+    def __init_subclass__(cls, of: Callable[..., Any] | None = None, skip: int = 1, shown: str | None = None,
+                          last: str = "") -> None:  # fmt: skip
         super().__init_subclass__()
         if of is not None:
             cls.function = staticmethod(of)
             params = [p for p in list(inspect.signature(of).parameters.values())[skip:] if p.name not in HIDDEN]
+            params.sort(key=lambda p: p.name == last)  # PyTorch's order, where it is not the function's
             cls.names = tuple(p.name for p in params)
+            cls.shown = cls.names if shown is None else tuple(shown.split())
             cls.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
             cls.__doc__ = cls.__doc__ or of.__doc__
 
@@ -36,18 +40,16 @@ class FunctionModule(Module):
                 self.register_buffer(name, value)
             else:
                 object.__setattr__(self, name, value)
+        if "kernel_size" in self.__dict__ and self.__dict__["stride"] is None:
+            object.__setattr__(self, "stride", self.__dict__["kernel_size"])
 
     def forward(self, *xs: Any) -> Any:
         """The function on tensors, with the constructor's arguments."""
         return type(self).function(*xs, **{n: getattr(self, n) for n in self.names})
 
     def extra_repr(self) -> str:
-        """The arguments that are not the function's defaults."""
-        params = inspect.signature(type(self)).parameters
-        return ", ".join(
-            f"{n}={getattr(self, n)!r}" for n in self.names
-            if not isinstance(getattr(self, n), Tensor) and getattr(self, n) != params[n].default
-        )  # fmt: skip
+        """The arguments that PyTorch shows."""
+        return ", ".join(f"{n}={getattr(self, n)!r}" for n in self.shown if n != "inplace" or self.inplace)
 
 
 HIDDEN = ("_stacklevel", "size_average", "reduce")
@@ -97,27 +99,29 @@ class Sigmoid(FunctionModule, of=f.sigmoid):
     """1 / (1 + exp(-x))."""
 
 
-class Softmax(FunctionModule, of=f.softmax):
+class Softmax(FunctionModule, of=f.softmax, shown="dim"):
     """exp(x) / sum(exp(x)) along `dim`."""
 
 
-class LogSoftmax(FunctionModule, of=f.log_softmax):
+class LogSoftmax(FunctionModule, of=f.log_softmax, shown="dim"):
     """log(softmax(x)) along `dim`."""
 
 
-class MaxPool1d(FunctionModule, of=f.max_pool1d):
+class MaxPool1d(FunctionModule, of=f.max_pool1d, last="ceil_mode",
+                shown="kernel_size stride padding dilation ceil_mode"):
     """The largest of each window of a sequence."""
 
 
-class MaxPool2d(FunctionModule, of=f.max_pool2d):
+class MaxPool2d(FunctionModule, of=f.max_pool2d, last="ceil_mode",
+                shown="kernel_size stride padding dilation ceil_mode"):
     """The largest of each window of an image."""
 
 
-class AvgPool1d(FunctionModule, of=f.avg_pool1d):
+class AvgPool1d(FunctionModule, of=f.avg_pool1d, shown="kernel_size stride padding"):
     """The mean of each window of a sequence."""
 
 
-class AvgPool2d(FunctionModule, of=f.avg_pool2d):
+class AvgPool2d(FunctionModule, of=f.avg_pool2d, shown="kernel_size stride padding"):
     """The mean of each window of an image."""
 
 
@@ -148,37 +152,37 @@ class Identity(Module):
         return input
 
 
-class MSELoss(FunctionModule, of=f.mse_loss, skip=2):
+class MSELoss(FunctionModule, of=f.mse_loss, skip=2, shown=""):
     """(input - target)^2."""
 
 
-class L1Loss(FunctionModule, of=f.l1_loss, skip=2):
+class L1Loss(FunctionModule, of=f.l1_loss, skip=2, shown=""):
     """|input - target|."""
 
 
-class SmoothL1Loss(FunctionModule, of=f.smooth_l1_loss, skip=2):
+class SmoothL1Loss(FunctionModule, of=f.smooth_l1_loss, skip=2, shown=""):
     """Squared near 0, absolute elsewhere."""
 
 
-class HuberLoss(FunctionModule, of=f.huber_loss, skip=2):
+class HuberLoss(FunctionModule, of=f.huber_loss, skip=2, shown=""):
     """Squared within delta, linear outside."""
 
 
-class BCELoss(FunctionModule, of=f.binary_cross_entropy, skip=2):
+class BCELoss(FunctionModule, of=f.binary_cross_entropy, skip=2, shown=""):
     """-(y log x + (1 - y) log(1 - x))."""
 
 
-class BCEWithLogitsLoss(FunctionModule, of=f.binary_cross_entropy_with_logits, skip=2):
+class BCEWithLogitsLoss(FunctionModule, of=f.binary_cross_entropy_with_logits, skip=2, shown=""):
     """Binary cross-entropy of sigmoid(input)."""
 
 
-class NLLLoss(FunctionModule, of=f.nll_loss, skip=2):
+class NLLLoss(FunctionModule, of=f.nll_loss, skip=2, shown=""):
     """-input[target], for log-probabilities."""
 
 
-class CrossEntropyLoss(FunctionModule, of=f.cross_entropy, skip=2):
+class CrossEntropyLoss(FunctionModule, of=f.cross_entropy, skip=2, shown=""):
     """-log softmax(input)[target]; see nn.functional.cross_entropy."""
 
 
-class KLDivLoss(FunctionModule, of=f.kl_div, skip=2):
+class KLDivLoss(FunctionModule, of=f.kl_div, skip=2, shown=""):
     """target (log target - input)."""

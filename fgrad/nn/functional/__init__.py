@@ -21,6 +21,7 @@ from fgrad.nn.functional.activation import (
     tanh,
 )
 from fgrad.nn.functional.convolution import conv1d, conv2d, conv3d, linear
+from fgrad.nn.functional.lookup import embedding
 from fgrad.nn.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -32,7 +33,7 @@ from fgrad.nn.functional.loss import (
     nll_loss,
     smooth_l1_loss,
 )
-from fgrad.nn.functional.normalisation import batch_norm, dropout, dropout2d, embedding, layer_norm, normalize
+from fgrad.nn.functional.normalisation import batch_norm, dropout, dropout2d, layer_norm, normalize
 from fgrad.nn.functional.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

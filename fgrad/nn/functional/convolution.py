@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, same
 from fgrad.functions.shape import view_as_shape
@@ -65,6 +67,23 @@ def paddings(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...], s
         totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
     return tuple((p, p) for p in each(padding, len(kernel), "padding"))
+
+
+MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def extended(x: Any, pads: Any, mode: str) -> Any:
+    """`x` with its spatial dimensions continued on both sides: by reflection, by its edge, or around."""
+    for axis, (low, high) in enumerate(pads, x._type.ndim - len(pads)):
+        size = x._type.shape[axis]
+        if max(low, high) > (size - 1 if mode == "reflect" else size) and mode != "replicate":
+            raise ShapeError(
+                f"Padding size should be less than the corresponding input dimension, but got: padding ({low}, {high}) at "
+                f"dimension {axis} of input {x._type}", where=caller(), fix="use a smaller padding",
+            )  # fmt: skip
+        if low or high:
+            x = x[(slice(None),) * axis + (np.pad(np.arange(size), (low, high), mode=MODES[mode]),)]  # type: ignore[call-overload]
+    return x
 
 
 def _conv_rule(x: Any, w: Any, *b: Any, params: Any) -> Any:

@@ -207,7 +207,15 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     contribute nothing.  label_smoothing e: (1 - e) * target + e / classes.
     """
     check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}", where=caller(), fix="use 0 to 1")
+    if weight is not None and weight._type.shape != (input._type.shape[1 if input._type.ndim > 1 else 0],):
+        raise ShapeError(f"cross_entropy: weight {weight._type} must have one number for each class of {input._type}",
+                         where=caller(), fix="give one weight for each class")  # fmt: skip
     extra = [] if weight is None else [weight]
+    if target._type.inexact and ignore_index >= 0:
+        raise ArgumentError("ignore_index is not supported for floating point target", where=caller(),
+                            fix="give labels, or leave ignore_index out")  # fmt: skip
     if target._type.inexact:
         if target._type.shape != input._type.shape:
             raise ShapeError(f"cross_entropy: probabilities {target._type} must have the shape of {input._type}",

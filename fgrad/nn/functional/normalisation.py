@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.eager.mode import grad_enabled
-from fgrad.errors import ArgumentError, RangeError, ShapeError
+from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.inplace import set_grad
 from fgrad.functions.random import bits_for
@@ -16,7 +15,6 @@ from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives import sampling
 from fgrad.primitives.arithmetic import rsqrt
-from fgrad.primitives.index import gather
 
 FLOAT32 = np.dtype("float32")
 
@@ -151,22 +149,3 @@ def _channel_rule(x: Any, bits: Any, *, p: float) -> Any:
     keep = c.le(c.constant(np.float32(p)), sampling.unit(bits, dtype=FLOAT32))
     scale = c.select(keep, c.constant(np.float32(1 / (1 - p) if p < 1 else 0.0)), c.constant(np.float32(0.0)))
     return x * c.convert(scale, dtype=x.dtype)
-
-
-def _embedding_rule(index: Any, weight: Any) -> Any:
-    at = index if index.dtype.name == "int64" else c.convert(index, dtype=np.dtype("int64"))
-    return gather(weight, at, axes=(0,), mode="raise")
-
-
-def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """Rows of `weight` at the indices: int[...] -> float[..., dim]. No gradient to row padding_idx."""
-    if input._type.dtype.kind not in "iu":
-        raise RangeError(f"embedding: indices must be integers, got {input._type}", where=caller(), fix="use .long()")
-    if padding_idx is not None and grad_enabled():
-        weight = compose(_hold_row, weight, row=padding_idx % weight._type.shape[0])
-    return compose(_embedding_rule, input, weight)
-
-
-def _hold_row(w: Any, *, row: int) -> Any:
-    at = c.iota(shape=w.shape, dtype=np.dtype("int64"), axis=0, device=w.device)
-    return c.select(c.eq(at, c.constant(np.int64(row))), c.stop_gradient(w), w)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import caller
 from fgrad.nn.functional.convolution import each
 from fgrad.primitives import composites as c
+from fgrad.primitives.arithmetic import floor_divide, rem
+from fgrad.primitives.reduce import argmax
 from fgrad.primitives.shape import concatenate, pad, slice_
 from fgrad.primitives.window import window_max, window_sum
 
@@ -58,23 +62,55 @@ def _max_rule(x: Any, *, g: Any) -> Any:
     return window_max(x, window=window, stride=stride, padding=padding, dilation=dilation)
 
 
-def max_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
-    """The largest of each window; its gradient goes to the first maximum."""
+def _place_rule(x: Any, *, g: Any) -> Any:
+    """Where each window's first maximum lies, as a flat position in the image."""
+    window, stride, padding, dilation = (v[2:] for v in g)
+    edge = ((0, 0), (0, 0), *padding)
+    wide = pad(x, c.number(-np.inf if x.dtype.kind not in "iu" else np.iinfo(x.dtype).min, x), low=tuple(a for a, _ in edge),
+               high=tuple(b for _, b in edge), interior=(0,) * x.ndim)  # fmt: skip
+    out = [(m - d * (k - 1) - 1) // s + 1 for m, k, s, d in zip(wide.shape[2:], window, stride, dilation, strict=True)]
+    seen = []
+    for at in np.ndindex(*window):
+        start = tuple(i * d for i, d in zip(at, dilation, strict=True))
+        stop = tuple(a + (o - 1) * s + 1 for a, o, s in zip(start, out, stride, strict=True))
+        part = slice_(wide, start=(0, 0, *start), stop=(*x.shape[:2], *stop), step=(1, 1, *stride))
+        seen.append(c.reshape(part, shape=(*part.shape, 1)))
+    place = argmax(concatenate(*seen, axis=x.ndim), axis=x.ndim)
+    flat = c.broadcast_to(c.number(0, place), shape=place.shape)
+    block = 1
+    for k in window:
+        block *= k
+    for i, (k, s, d, (low, _), size) in enumerate(zip(window, stride, dilation, padding, x.shape[2:], strict=True)):
+        block //= k
+        own = rem(floor_divide(place, c.number(block, place)), c.number(k, place))
+        first = c.iota(shape=place.shape, dtype=place.dtype, axis=i + 2, device=x.device) * c.number(s, place)
+        flat = flat * c.number(size, place) + first - c.number(low, place) + own * c.number(d, place)
+    return flat
+
+
+def max_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, places: bool) -> Any:
+    """The largest of each window, and where it lies if `places`; its gradient goes to the first maximum."""
     x, single = batched(n, x, f"max_pool{n}d")
-    y = compose(_max_rule, x, g=geometry(n, x, kernel, stride, padding, dilation, ceil_mode))
-    return view_as_shape(y, y._type.shape[1:]) if single else y
+    g = geometry(n, x, kernel, stride, padding, dilation, ceil_mode)
+    found = [compose(_max_rule, x, g=g), *([compose(_place_rule, x, g=g)] if places else [])]
+    if single:
+        found = [view_as_shape(y, y._type.shape[1:]) for y in found]
+    return tuple(found) if places else found[0]
 
 
 def max_pool1d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False) -> Any:  # fmt: skip
-    """The largest of each window of float[n, c, l]."""
-    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+               ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """The largest of each window of float[n, c, l]; with return_indices, and its position."""
+    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False) -> Any:  # fmt: skip
-    """The largest of each window of float[n, c, h, w]; stride is kernel_size unless given."""
-    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+               ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """The largest of each window of float[n, c, h, w]; stride is kernel_size unless given.
+
+    ceil_mode: a last window may hang over the edge.  return_indices: (result, int64 positions row * w + column).
+    """
+    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _avg_rule(x: Any, *, g: Any, include: bool, divisor: int | None) -> Any:
