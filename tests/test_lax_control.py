@@ -169,9 +169,15 @@ ERRORS = [
     (lambda: lax.scan(lambda c, x: c, 0.0, X), TypeError, "must return a pair"),
     (lambda: lax.scan(lambda c, x: (c, x), 0.0, (X, X[:2])), ValueError, "different leading lengths"),
     (lambda: lax.scan(lambda c, x: (c, x), 0.0), ValueError, "neither xs nor length"),
-    (lambda: lax.while_loop(lambda c: c, lambda c: c, 1.0), TypeError, "the condition returns"),
+    (lambda: lax.while_loop(lambda c: c, lambda c: c, 1.0), TypeError, r"the condition returns \(float32\[\]\)"),
     (lambda: lax.while_loop(lambda c: c > 0, lambda c: c.astype("float64"), jnp.array(1.0)), TypeError, "float64"),
-    (lambda: lax.cond(jnp.ones(2) > 0, lambda: 1, lambda: 2), TypeError, "the predicate has type"),
+    (lambda: lax.cond(jnp.ones(2) > 0, lambda: 1, lambda: 2), TypeError, r"cond: the predicate has type bool\[2\]"),
+    (lambda: lax.switch(jnp.array([1]), [lambda: 1, lambda: 2]), TypeError, r"switch: the index has type int64\[1\]"),
+    (lambda: lax.map(lambda x: x, X, batch_size=0), ValueError, "map: batch_size=0 *\n"),
+    (lambda: lax.integer_pow(np.arange(3), -1), TypeError, r"integer_pow: int64\[3\] to the power -1"),
+    (lambda: lax.index_in_dim(X, 5, 0), IndexError, r"index_in_dim: 5 on axis 0 of float32\[5,3\]"),
+    (lambda: lax.squeeze(X, (1,)), ValueError, r"squeeze: dimensions \(1,\) of float32\[5,3\] are not all 1"),
+    (lambda: lax.associative_scan(X, X), ValueError, "associative_scan: fn is ndarray"),
     (lambda: lax.cond(jnp.array(True), lambda: (1, 2), lambda: 1), TypeError, "different trees"),
     (lambda: lax.cond(jnp.array(True), lambda: jnp.ones(2), lambda: jnp.ones(3)), TypeError, r"result of true_fun, leaf 0 has type float32\[2\] where float32\[3\]"),
     (lambda: lax.add(jnp.ones(2), jnp.ones(2, "int32")), TypeError, "same dtypes"),
@@ -207,6 +213,10 @@ def test_a_steady_loop_finds_its_program_again():
     assert explain.count() == before
 
 
+HALVES = np.array([-np.inf, -2.5, -1.5, -0.5, -0.2, 0.0, 0.5, 1.5, 2.5, np.inf, np.nan], "float32")
+WHOLE = np.array([-7, -3, -1, 0, 1, 3, 7, 100], "int32")
+DIVISOR = np.array([2, -2, 3, 5, -5, 1, -1, 7], "int32")
+WIDE = np.array([0.0, 1000.0, -1000.0, 5.0, -np.inf, 4.0, np.inf, 2.0, np.nan], "float32")
 IMAGE = rng.normal(size=(2, 4, 7, 6)).astype("float32")
 KERNEL = rng.normal(size=(6, 2, 3, 3)).astype("float32")
 CALLS = [
@@ -220,6 +230,14 @@ CALLS = [
     ("sort_key_val", (X, X * 2), {"dimension": 0}), ("reduce_max", (X, (0,)), {}), ("rsqrt", (X**2 + 1,), {}),
     ("clamp", (np.float32(-0.5), X, np.float32(0.5)), {}), ("broadcast_in_dim", (X, (5, 2, 3), (0, 2)), {}),
     ("expand_dims", (X, (0,)), {}), ("rev", (X, (0,)), {}), ("erf_inv", (np.tanh(X),), {}), ("integer_pow", (X, 3), {}),
+    ("round", (HALVES,), {}), ("round", (HALVES, 1), {}), ("round", (HALVES, 0), {}), ("div", (WHOLE, DIVISOR), {}),
+    ("div", (X, X[:1, :1] * np.ones_like(X)), {}), ("reshape", (X, (3, 5)), {"dimensions": (1, 0)}),
+    ("cumlogsumexp", (WIDE,), {}), ("cumlogsumexp", (WIDE,), {"reverse": True}), ("cumlogsumexp", (X[:0],), {}),
+    ("dot", (WHOLE.astype("int8"), WHOLE.astype("int8")), {"preferred_element_type": "int32"}),
+    ("clamp", (np.float32(0), HALVES, np.ones(11, "float32")), {}), ("stop_gradient", ({"a": X, "b": (None, X)},), {}),
+    ("map", (lambda x: {"a": 2 * x, "b": x[0]}, X), {"batch_size": 2}), ("map", (lambda x: x * 2, X), {"batch_size": 9}),
+    ("map", (lambda x: x * 2, X[:0]), {"batch_size": 2}), ("map", (lambda x: x[0] * x[1], (X, X)), {"batch_size": 5}),
+    ("scan", (lambda c, x: [c + x, c], X[0], X), {}),
     ("select", (X > 0, X, -X), {}), ("select_n", (X > 0, X, -X), {}), ("concatenate", ((X, X), 1), {}),
     ("conv_general_dilated", (IMAGE, KERNEL, (2, 1), "SAME"), {"feature_group_count": 2}),
     ("conv_general_dilated", (IMAGE, KERNEL, (1, 1), ((1, 2), (0, 0))), {"feature_group_count": 2, "lhs_dilation": (2, 1)}),
@@ -248,6 +266,26 @@ def test_dynamic_slices_under_transforms():
     i = np.array([0, 2, 4])
     close(fgrad.vmap(fgrad.grad(lambda x, i: f(lax, jnp, x, i)), (None, 0))(X, i),
           jax.vmap(jax.grad(lambda x, i: f(jax.lax, oracle, x, i)), (None, 0))(X, i), 1e-4)  # fmt: skip
+
+
+def test_clamp_gives_its_gradient_to_one_operand():
+    parts = fgrad.grad(lambda low, x, high: jnp.sum(lax.clamp(low, x, high)), (0, 1, 2))(
+        np.zeros(4), np.array([-1.0, 0.0, 1.0, 2.0]), np.ones(4))  # fmt: skip
+    assert [p.tolist() for p in parts] == [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+
+
+def test_stop_gradient_of_a_tree():
+    def f(x):
+        return jnp.sum(x * lax.stop_gradient({"a": x, "b": None})["a"])
+
+    close(fgrad.grad(f)(X), X)
+
+
+def test_map_in_batches_differentiates():
+    def f(m, lib, x):
+        return m.sum(lib.map(lambda r: m.sin(r) * r[0], x, batch_size=2) ** 2)
+
+    close(fgrad.grad(lambda x: f(jnp, lax, x))(X), jax.grad(lambda x: f(oracle, jax.lax, x))(X), 1e-4)
 
 
 def test_all_names_exist():

@@ -64,17 +64,17 @@ def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
         return branches[0](*operands)
     if not isinstance(index, Cell | np.ndarray):
         return branches[min(max(operator.index(index), 0), len(branches) - 1)](*operands)
-    i = scalar(index, "switch")
+    i = scalar(index, "switch", "index")
     if i._type.dtype.kind == "b" or i._type.inexact:
         raise ShapeError(f"switch: the index is {i._type}", where=caller(), fix="give an integer of shape ()")
     return choose("switch", i, list(branches), operands)
 
 
-def scalar(x: Any, name: str) -> Any:
+def scalar(x: Any, name: str, what: str = "predicate") -> Any:
     """A predicate or index of shape ()."""
     t = as_cell(x)
     if t._type.shape:
-        raise PredicateError(f"{name}: the predicate has type {t._type}", where=caller(),
+        raise PredicateError(f"{name}: the {what} has type {t._type}", where=caller(),
                              fix="give a scalar, or use where for a choice of each element")  # fmt: skip
     return t
 

@@ -26,9 +26,12 @@ from fgrad.eager.closures import (
 )
 from fgrad.eager.convert import FACES, as_cell
 from fgrad.eager.operands import recorded as recorded_cell
+from fgrad.eager.record import record
 from fgrad.eager.trace import Recorded
+from fgrad.eager.vmap import vmap
 from fgrad.errors import ArgumentError, ShapeError, TreeError
 from fgrad.ir.apply import caller
+from fgrad.ir.primitive import REGISTRY as R
 from fgrad.primitives.shape import iota
 
 
@@ -82,7 +85,7 @@ def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, rev
 def split_result(name: str, r: Recorded, carry_spec: Any) -> tuple[list[int], list[int], Any]:
     """(places of the carry's leaves, of the ys', the tree of the latter) among the results of a step."""
     out = tree.unflatten(r.out_spec, list(range(r.n_out)))
-    if not isinstance(out, tuple) or len(out) != 2:
+    if not isinstance(out, tuple | list) or len(out) != 2:
         raise TreeError(f"{name}: the function must return a pair (carry, y)", where=caller(),
                         fix="return (carry, None) where there is no y")  # fmt: skip
     check_carry(name, tree.structure(out[0]), carry_spec)
@@ -133,7 +136,7 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
     test = record_call(cond_fun, "while_loop", types_of(carry), one)
     if test.n_out != 1 or test.graph.outputs[0].shape or test.graph.outputs[0].dtype.kind != "b":
         raise CarryError(
-            f"while_loop: the condition returns ({', '.join(map(str, test.graph.output_types))})", where=caller(),
+            f"while_loop: the condition returns ({', '.join(str(t) for t in test.graph.output_types)})", where=caller(),
             fix="return one bool of shape (), e.g. a comparison",
         )  # fmt: skip
     wanted = [t._type for t in carry]
@@ -178,5 +181,33 @@ def counter_values(low: int, n: int) -> Any:
 
 
 def map(f: Function, xs: Any, *, batch_size: int | None = None) -> Any:  # noqa: A001
-    """`f` of each slice of `xs` along axis 0, one after the other, results stacked: vmap with the memory of one slice."""
-    return run_scan("map", lambda _, x: ((), f(x)), (), xs, None, False)[1]
+    """`f` of each slice of `xs` along axis 0, one after the other, results stacked: vmap with the memory of one slice.
+
+    batch_size: so many slices at a time by vmap, then those left over; the memory of so many.
+    """
+    if batch_size is None:
+        return run_scan("map", lambda _, x: ((), f(x)), (), xs, None, False)[1]
+    size = operator.index(batch_size)
+    if size < 1:
+        raise ArgumentError(f"map: batch_size={size}", where=caller(), fix="give a positive int, or None")
+    slices, spec, _ = flat_cells(xs)
+    n = common_length("map", slices, None)
+    count, left = divmod(n, size)
+    parts = []
+    if count:
+        blocks = [reshaped(t[: n - left], (count, size, *t._type.shape[1:])) for t in slices]
+        ys = run_scan("map", lambda _, x: ((), vmap(f)(x)), (), tree.unflatten(spec, blocks), None, False)[1]
+        parts.append(tree.map(lambda y: reshaped(y, (n - left, *y._type.shape[2:])), ys))
+    if left or not count:
+        parts.append(vmap(f)(tree.unflatten(spec, [t[n - left :] for t in slices])))
+    return tree.map(joined, *parts)
+
+
+def reshaped(t: Any, shape: tuple[int, ...]) -> Any:
+    """The elements of `t` in another shape."""
+    return record(type(t)._result, R["reshape"], (t,), (shape,))
+
+
+def joined(*parts: Any) -> Any:
+    """Arrays one after the other along axis 0."""
+    return parts[0] if len(parts) == 1 else record(type(parts[0])._result, R["concatenate"], parts, (0,))

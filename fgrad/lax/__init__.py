@@ -16,7 +16,7 @@ from fgrad.lax.convolution import (
 from fgrad.lax.operators import *  # noqa: F403  # listed in operators.__all__
 from fgrad.lax.operators import __all__ as _operators
 from fgrad.lax.operators import reshape_ as reshape
-from fgrad.lax.scans import associative_scan
+from fgrad.lax.scans import associative_scan, cumlogsumexp
 from fgrad.lax.slicing import (
     dynamic_index_in_dim,
     dynamic_slice,
@@ -38,6 +38,7 @@ __all__ = [
     "conv_dimension_numbers",
     "conv_general_dilated",
     "conv_with_general_padding",
+    "cumlogsumexp",
     "dynamic_index_in_dim",
     "dynamic_slice",
     "dynamic_slice_in_dim",

@@ -5,11 +5,14 @@ Operands are arrays of one dtype and of shapes that broadcast; a Python number t
 
 from __future__ import annotations
 
+import builtins
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from fgrad import tree
 from fgrad.eager.arrays import (
     array_of,
     as_dtype,
@@ -25,18 +28,19 @@ from fgrad.eager.arrays import (
     unary,
 )
 from fgrad.eager.cell import Cell
-from fgrad.eager.operands import R, compose, convert, floating, recorded
+from fgrad.eager.operands import R, compose, convert, recorded
 from fgrad.eager.record import record
 from fgrad.errors import DtypeError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
+from fgrad.primitives.arithmetic import trunc
 from fgrad.primitives.linear import dot_general as dot_values
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul",
+    "RoundingMethod", "abs", "acos", "acosh", "add", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul",
     "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast",
     "broadcast_in_dim", "broadcasted_iota", "cbrt", "ceil", "clamp", "concatenate", "convert_element_type", "cos",
-    "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "eq",
+    "cosh", "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "eq",
     "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "full", "full_like", "ge", "gt",
     "integer_pow", "iota", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne",
     "neg", "pad", "pow", "reciprocal", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod",
@@ -81,8 +85,8 @@ def strict(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return xs[0], xs[1]
 
 
-neg, abs, sign, floor, ceil, round = (  # noqa: A001  # JAX's names
-    _unary("neg"), _unary("abs"), _unary("sign"), _unary("floor"), _unary("ceil"), _unary("round"),
+neg, abs, sign, floor, ceil = (  # noqa: A001  # JAX's names
+    _unary("neg"), _unary("abs"), _unary("sign"), _unary("floor"), _unary("ceil"),
 )  # fmt: skip
 exp, exp2, expm1, log, log1p = _unary("exp"), _unary("exp2"), _unary("expm1"), _unary("log"), _unary("log1p")
 sqrt, rsqrt, cbrt, logistic = _unary("sqrt"), _unary("rsqrt"), _unary("cbrt"), _unary("logistic", "sigmoid")
@@ -96,13 +100,38 @@ erf, erfc, erf_inv, lgamma, digamma = (
     _unary("erf"), _unary("erfc"), _unary("erf_inv", "erfinv"), _unary("lgamma"), _unary("digamma"),
 )  # fmt: skip
 is_finite, bitwise_not = _unary("is_finite"), _unary("bitwise_not")
-add, sub, mul, div, rem, pow = (  # noqa: A001
-    _binary("add"), _binary("sub"), _binary("mul"), _binary("div"), _binary("rem"), _binary("pow"),
-)  # fmt: skip
+add, sub, mul, rem, pow = _binary("add"), _binary("sub"), _binary("mul"), _binary("rem"), _binary("pow")  # noqa: A001
 max, min, atan2 = _binary("max", "maximum"), _binary("min", "minimum"), _binary("atan2")  # noqa: A001
 eq, ne, lt, le, gt, ge = _binary("eq"), _binary("ne"), _binary("lt"), _binary("le"), _binary("gt"), _binary("ge")
 bitwise_and, bitwise_or, bitwise_xor = _binary("bitwise_and"), _binary("bitwise_or"), _binary("bitwise_xor")
 shift_left, shift_right_arithmetic = _binary("shift_left"), _binary("shift_right_arithmetic", "shift_right")
+
+
+class RoundingMethod(enum.IntEnum):
+    """Where `round` puts halves."""
+
+    AWAY_FROM_ZERO = 0
+    TO_NEAREST_EVEN = 1
+
+
+def round(x: Any, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Any:  # noqa: A001  # JAX's name
+    """The nearest whole number, halves away from 0 or to the even one."""
+    a = array_of(x)
+    return call("round", a) if RoundingMethod(rounding_method) else compose(_round_away, a)
+
+
+def _round_away(x: Any) -> Any:
+    whole = trunc(x)
+    half = c.le(c.number(0.5, x), builtins.abs(x - whole))  # exact; of infinities NaN, which stays False
+    return c.select(half, whole + c.sign(x), whole)
+
+
+def div(x: Any, y: Any) -> Any:
+    """x / y; of integers the quotient rounded towards 0."""
+    a, b = strict("div", x, y)
+    if any(v._type.inexact for v in (a, b) if isinstance(v, Cell)) or not any(isinstance(v, Cell) for v in (a, b)):
+        return binary(R["div"], a, b)
+    return binary(R["floor_divide"], sub(a, rem(a, b)), b)
 
 
 def square(x: Any) -> Any:
@@ -116,7 +145,9 @@ def reciprocal(x: Any) -> Any:
 
 
 def integer_pow(x: Any, y: int) -> Any:
-    """x ** y for a known int."""
+    """x ** y for a known int, of integers not a negative one."""
+    if y < 0 and not array_of(x)._type.inexact:
+        raise DtypeError(f"lax.integer_pow: {array_of(x)._type} to the power {y}", where=caller(), fix="convert it to a float")
     return binary(R["pow"], array_of(x), y)
 
 
@@ -140,10 +171,10 @@ def select_n(which: Any, *cases: Any) -> Any:
 
 
 def clamp(min: Any, x: Any, max: Any) -> Any:
-    """min(max(x, min), max); gradient 1 inside."""
+    """min(max(x, min), max); its gradient goes to one of the three, to x at the bounds."""
     y = array_of(x)
     low, high = same([min], y._type.dtype)[0], same([max], y._type.dtype)[0]
-    return binary(R["minimum"], binary(R["maximum"], y, low), high)
+    return call("clamp", low, y, high)
 
 
 def convert_element_type(operand: Any, new_dtype: Any) -> Any:
@@ -157,13 +188,15 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
 
 
 def stop_gradient(x: Any) -> Any:
-    """X with derivative 0."""
-    return call("stop_gradient", array_of(x))
+    """A tree of arrays with derivative 0."""
+    return tree.map(lambda v: call("stop_gradient", array_of(v)), x)
 
 
 def reshape_(operand: Any, new_sizes: Sequence[int], dimensions: Any = None) -> Any:
-    """The same elements in another shape."""
-    return reshape(array_of(operand), shape_of(tuple(new_sizes)))
+    """The same elements in another shape; dimensions: the order in which the axes are read first."""
+    x = array_of(operand)
+    x = x if dimensions is None else transpose(x, dimensions)
+    return reshape(x, shape_of(tuple(new_sizes)))
 
 
 def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
@@ -201,6 +234,9 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
     """Without axes of length 1."""
     x = array_of(array)
     gone = set(axes_of(x, tuple(dimensions)))
+    if any(x._type.shape[i] != 1 for i in gone):
+        raise ShapeError(f"squeeze: dimensions {tuple(dimensions)} of {x._type} are not all 1", where=caller(),
+                         fix="name axes of length 1")  # fmt: skip
     return reshape(x, tuple(d for i, d in enumerate(x._type.shape) if i not in gone))
 
 
@@ -282,15 +318,6 @@ cumsum, cumprod, cummax, cummin = (
 )  # fmt: skip
 
 
-def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
-    """log(cumsum(exp(x))), shifted by the largest."""
-    x = floating(array_of(operand))
-    at = axis_of(x, axis)
-    top = stop_gradient(call("broadcast_to", call("reshape", call("reduce_max", x, axes=(at,)), shape=c.keep_shape(
-        x._type.shape, (at,))), shape=x._type.shape))  # fmt: skip
-    return log(cumsum(exp(x - top), at, reverse)) + top
-
-
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
     """In order along `dimension`; several operands are ordered by the first `num_keys`."""
     xs = [array_of(x) for x in (operand if isinstance(operand, tuple | list) else (operand,))]
@@ -313,12 +340,15 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Any, Any]:
 def dot_general(lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:
     """Products summed over axes: dimension_numbers = ((lhs contracting, rhs contracting), (lhs batch, rhs batch)).
 
-    The result's axes: batch, free ones of lhs, free ones of rhs.
+    The result's axes: batch, free ones of lhs, free ones of rhs.  preferred_element_type: the dtype of the sum.
     """
     (lc, rc), (lb, rb) = dimension_numbers
     a, b = same((lhs, rhs))
+    wanted = a._type.dtype if preferred_element_type is None else as_dtype(preferred_element_type)
+    if wanted.itemsize > a._type.dtype.itemsize:  # the sum is taken in the wider type
+        a, b = convert(a, wanted), convert(b, wanted)
     y = compose(dot_values, a, b, contract=(tuple(lc), tuple(rc)), batch=(tuple(lb), tuple(rb)))
-    return y if preferred_element_type is None else convert(y, as_dtype(preferred_element_type))
+    return convert(y, wanted)
 
 
 def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Any:

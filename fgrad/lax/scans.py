@@ -1,4 +1,4 @@
-"""associative_scan: a running combination in logarithmic depth."""
+"""associative_scan, a running combination in logarithmic depth, and what is made of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from fgrad import tree
 from fgrad.eager.arrays import array_of, axis_of, call
-from fgrad.errors import ShapeError
+from fgrad.eager.operands import compose, floating
+from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
+from fgrad.primitives.composites import logaddexp
 
 Leaves = list[Any]
 
@@ -21,6 +23,8 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
     reverse: suffixes.  Cost: 2n combinations in 2 log n rounds.
     Source: Blelloch 1990, Prefix sums and their applications.
     """
+    if not callable(fn):
+        raise ArgumentError(f"associative_scan: fn is {type(fn).__name__}", where=caller(), fix="give the function first")
     leaves, spec = tree.flatten(elems)
     xs = [array_of(x) for x in leaves]
     at = axis_of(xs[0], axis)
@@ -35,6 +39,11 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
 
     ys = prefixes(combine, xs, at) if n > 1 else xs
     return tree.unflatten(spec, [flip(y, at) for y in ys] if reverse else ys)
+
+
+def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
+    """log(cumsum(exp(operand))) along `axis`, finite where it can be; reverse: from the end."""
+    return associative_scan(lambda a, b: compose(logaddexp, a, b), floating(array_of(operand)), reverse, axis)
 
 
 def flip(x: Any, axis: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from fgrad.eager.arrays import array_of, axis_of, call, reshape, same
 from fgrad.eager.cell import Cell
 from fgrad.eager.operands import convert
-from fgrad.errors import ShapeError
+from fgrad.errors import RangeError, ShapeError
 from fgrad.ir.apply import caller
 
 INT64 = np.dtype("int64")
@@ -110,7 +110,10 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
     """One slice of an axis at a known index."""
     x = array_of(operand)
     at = axis_of(x, axis)
-    i = int(index) % x._type.shape[at]
+    n = x._type.shape[at]
+    if not -n <= index < n:
+        raise RangeError(f"index_in_dim: {index} on axis {at} of {x._type}", where=caller(), fix="use an index it has")
+    i = int(index) % n
     y = slice_in_dim(x, i, i + 1, 1, at)
     s = y._type.shape
     return y if keepdims else reshape(y, s[:at] + s[at + 1 :])
