@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -71,6 +72,18 @@ def test_the_program_is_readable() -> None:
         "    del t2\n"
         "    return [whole(t3, cuda0)]\n"
     )
+
+
+def test_inspect_shows_the_program_of_the_device() -> None:
+    w = torch.ones(3, device="cuda")
+    r = torch.inspect(lambda x: (x * w).exp().sum())(torch.ones(2, 3, device="cuda"))
+    assert "cp.exp(" in r.program
+    assert r.program.rstrip() in str(r)
+    assert "pass fuse_groups" not in str(r)
+    assert r.peak_bytes >= 24
+    assert "program: peak" in str(r)
+    data = json.loads(r.to_json())
+    assert (data["peak_bytes"], data["arena_bytes"]) == (r.peak_bytes, None)
 
 
 def test_constants_and_counters_are_made_on_the_device() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from fgrad.backends import cupy
 from fgrad.backends.numpy import Program, compile
 from fgrad.backends.numpy.native import able
 from fgrad.eager.capture import Step, capture
@@ -18,8 +19,9 @@ from fgrad.ir.dot import to_dot
 from fgrad.ir.graph import Graph
 from fgrad.ir.json import to_json
 from fgrad.passes.fuse import fuse
-from fgrad.passes.pipeline import NUMPY, run
+from fgrad.passes.pipeline import CUPY, NUMPY, run
 from fgrad.passes.regions import Pass
+from fgrad.passes.remat import peak_bytes
 
 
 class Stage(NamedTuple):
@@ -42,12 +44,12 @@ def fusing(donated: Iterable[int]) -> Pass:
 
 @dataclass(frozen=True)
 class Report:
-    """`str(report)` is the text; `.ir` the graph, `.cost` its costs, `.stages` the passes, `.program`, `.plan`."""
+    """`str(report)` is the text; `.ir` the graph, `.cost` its costs, `.stages` the passes, `.program`, `.plan`, `.peak_bytes`."""
 
     name: str
     ir: Graph
     stages: tuple[Stage, ...]
-    compiled: Program
+    compiled: Program | cupy.Program
 
     @property
     def final(self) -> Graph:
@@ -66,8 +68,13 @@ class Report:
 
     @property
     def plan(self) -> Any:
-        """Schedule and memory of the program; `plan.peak_bytes` counts arena and outputs."""
-        return self.compiled.plan
+        """Schedule and memory of the program; None on a CUDA device, where CuPy's pool is the memory."""
+        return self.compiled.plan if isinstance(self.compiled, Program) else None
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes the program holds, arguments apart: arena and outputs; on a CUDA device what lives at once."""
+        return int(self.plan.peak_bytes) if self.plan is not None else peak_bytes(self.final)
 
     def __str__(self) -> str:
         labels = Labels()
@@ -84,9 +91,8 @@ class Report:
                 f"pass {stage.name}: {counts if changes else 'no change'}, {stage.seconds * 1e3:.2f} ms",
                 *changes,
             ]
-        peak = (
-            f"peak {amount(self.plan.peak_bytes, 'B')}, of it {amount(self.plan.arena_bytes, 'B')} reused within a call"
-        )
+        pool = "CuPy's pool" if self.plan is None else f"of it {amount(self.plan.arena_bytes, 'B')} reused within a call"
+        peak = f"peak {amount(self.peak_bytes, 'B')}, {pool}"
         return "\n".join([*lines, "", f"program: {peak}", "", self.program.rstrip()])
 
     def to_json(self, *, indent: int | None = 2) -> str:
@@ -107,8 +113,8 @@ class Report:
             "name": self.name,
             "flops": whole.flops,
             "nbytes": whole.nbytes,
-            "peak_bytes": self.plan.peak_bytes,
-            "arena_bytes": self.plan.arena_bytes,
+            "peak_bytes": self.peak_bytes,
+            "arena_bytes": self.plan.arena_bytes if self.plan is not None else None,
             "nodes": [r._asdict() for r in rows(self.ir, Labels().number(self.ir))],
             "stages": stages,
             "program": self.program,
@@ -155,7 +161,7 @@ def report(
 ) -> Report:
     """Runs `passes` on `graph`, watching, and compiles it; runs no program.
 
-    passes: those of a NumPy program unless given.  graph: of `with fgrad.capture() as c:` the largest program.  donated: output index -> input index whose buffer
+    passes: those of a program for the graph's device unless given.  graph: of `with fgrad.capture() as c:` the largest program.  donated: output index -> input index whose buffer
     receives it; a capture knows.  Raises ArgumentError if a capture has no program.
     """
     if isinstance(graph, capture):
@@ -173,5 +179,9 @@ def report(
         stages.append(Stage(step, before, after, now - start))
         start = time.perf_counter()
 
-    run(graph, (*NUMPY, fusing(donated)) if passes is None else passes, observe)
-    return Report(name, graph, tuple(stages), compile(graph, donated, "tiled"))
+    host = cupy.device_in(graph) is None
+    if passes is None:
+        passes = (*NUMPY, fusing(donated)) if host else CUPY
+    run(graph, passes, observe)
+    compiled = compile(graph, donated, "tiled") if host else cupy.compile(graph, donated)
+    return Report(name, graph, tuple(stages), compiled)
