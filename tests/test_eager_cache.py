@@ -147,6 +147,27 @@ def test_a_living_traceback_costs_at_most_one_miss() -> None:
     assert misses(broken) <= 1
 
 
+def test_a_tensor_that_fails_does_not_stand_in_the_way_of_others() -> None:
+    """A notebook keeps the last traceback, and with it the tensor that could not be computed."""
+    x = fg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    loss = (x * x).sum()
+    bad = fg.tensor([1.0, 2.0])[fg.tensor([0, 1]) + 4]
+    worse = bad * 2
+    with pytest.raises(IndexError, match="index 4 is out of range") as first:
+        loss.item()
+    assert loss.item() == 14
+    with pytest.raises(IndexError, match="index 4"):
+        worse.numpy()
+    loss.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 4, 6])
+    with pytest.raises(IndexError, match="index 4"):
+        bad.tolist()
+    with pytest.raises(IndexError, match="index 4"):
+        (bad + 1).numpy()
+    assert first.value is not None
+    assert (x.detach() + 1).tolist() == [2, 3, 4]
+
+
 def test_a_superset_of_the_outputs_is_accepted() -> None:
     x = fg.ones(3)
 

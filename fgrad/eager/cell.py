@@ -15,7 +15,7 @@ _new = object.__new__
 class Extra:
     """What few cells have: gradient, version, history, views, hooks."""
 
-    __slots__ = ("base", "exposed", "grad", "history", "hooks", "path", "retain", "version", "views")
+    __slots__ = ("base", "error", "exposed", "grad", "history", "hooks", "path", "retain", "version", "views")
 
     def __init__(self) -> None:
         self.grad: Any = None
@@ -27,6 +27,7 @@ class Extra:
         self.exposed = False  # somebody outside may hold the buffer
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
         self.retain = False
+        self.error: Exception | None = None  # what computing it alone raised
 
 
 class Cell:

@@ -119,16 +119,42 @@ def flush(tape: Tape) -> None:
         if tape.refs or tape.inputs:
             found = dict.fromkeys([r() for r in tape.refs])
             live = [t for t in found if t is not None and t._data is None and t._tape is tape]
+            live = [t for t in live if t._extra is None or t._extra.error is None]
             if live:
                 try:
                     compute(tape, live)
                 except MemoryError:
                     gc.collect()
                     compute(tape, live)
+                except Exception:
+                    set_aside(tape, live)
+                    raise
         following = tape.next()
         tape.close()
         if THREAD.tape is tape:
             THREAD.tape = following
+
+
+def set_aside(tape: Tape, live: Sequence[Any]) -> None:
+    """After a failure: what fails by itself keeps its error, and no longer stands in the way of the others.
+
+    A tensor that a traceback keeps alive would otherwise fail every later read. Nothing is run that has effects.
+    """
+    for t in live:
+        if any(v.prim is not None and v.prim.effect for v in topological((t._value,), tape.bound)):
+            continue
+        try:
+            alone(tape, t)
+        except Exception as error:  # noqa: BLE001  # raised again when this tensor is read
+            t.extra.error = error.with_traceback(None)
+
+
+def alone(tape: Tape, t: Any) -> Any:
+    """The buffer of one tensor, the tape left as it is."""
+    wanted = without_functions((t._value,)) if tape.functions else (t._value,)
+    inputs, _ = leaves_before(wanted, tape)
+    buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in inputs]
+    return interpret(Graph(*closed(inputs, wanted)), buffers, {})[0]
 
 
 def lookup(tape: Tape, values: tuple[Value, ...]) -> Entry:
@@ -188,6 +214,8 @@ def force(t: Any) -> Any:
     tape = t._tape
     if t._data is not None:
         return t._data
+    if t._extra is not None and t._extra.error is not None:
+        raise t._extra.error
     if tape.tracing:
         raise tracing_error(tape, t)
     if tape is THREAD.tape and not tape.busy:
@@ -195,11 +223,7 @@ def force(t: Any) -> Any:
     else:  # another thread's, or inside backward(): compute this one only, leave the tape as it is
         with tape.lock:
             if t._data is None:
-                wanted = without_functions((t._value,)) if tape.functions else (t._value,)
-                inputs, _ = leaves_before(wanted, tape)
-                buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in inputs]
-                graph = Graph(*closed(inputs, wanted))
-                (t._data,) = interpret(graph, buffers, {})
+                t._data = alone(tape, t)
     return t._data
 
 
