@@ -110,3 +110,23 @@ def test_complex_arguments_as_jax_has_them():
 def test_what_has_no_derivative_of_the_kind_asked_for(f, text):
     with pytest.raises(TypeError, match=text):
         f()
+
+
+@pytest.mark.parametrize("given", [
+    {"in_axes": "a"}, {"in_axes": 0.5}, {"in_axes": (True,)}, {"out_axes": 1.5}, {"out_axes": (False, 0)},
+])  # fmt: skip
+def test_vmap_axes_are_ints_or_none(given):
+    name = next(iter(given))
+    with pytest.raises(TypeError, match=f"vmap {name} must be an int, None, or a tree"):
+        fgrad.vmap(lambda x: (x, x), **given)(A)
+
+
+def test_every_name_of_a_policy_is_one():
+    names = [n for n in dir(fgrad.checkpoint_policies) if not n.startswith("_")]
+    w = jnp.array(A)
+    plain = fgrad.grad(lambda w: jnp.sum(jnp.sin(w @ w.T)))(w)
+    for name in names:
+        f = fgrad.checkpoint(lambda w: jnp.sum(jnp.sin(w @ w.T)), policy=getattr(fgrad.checkpoint_policies, name))
+        assert np.allclose(fgrad.grad(f)(w), plain)
+    assert len(names) == 6
+    assert fgrad.checkpoint_policies.dots_saveable != fgrad.checkpoint_policies.dots_with_no_batch_dims_saveable

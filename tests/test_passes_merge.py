@@ -15,9 +15,7 @@ from fgrad.ir.apply import constant
 from fgrad.ir.graph import Graph, leaf
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.passes.merge import merge_extensions
-from fgrad.primitives.regions import (
-    scan_values,
-)
+from fgrad.primitives.regions import checkpoint_values, scan_values
 from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import trace
 from fgrad.transforms.jvp import push
@@ -146,3 +144,24 @@ def test_policies_keep_what_they_say():
         forward = next(v for v in g.values() if v.prim is not None and v.prim.name == "checkpoint")
         found[policy] = (products(g), len(forward.type.items))
     assert found == {"nothing": (4, 1), "dots": (3, 2), "everything": (3, 4)}
+
+
+def test_a_policy_may_leave_out_products_with_batch_axes():
+    def f(q, k, w):
+        scores = F["dot_general"](q, k, contract=((2,), (2,)), batch=((0,), (0,)))
+        y = F["dot_general"](F["tanh"](scores), w, contract=((2,), (0,)), batch=((), ()))
+        return F["tanh"](y)
+
+    found = {}
+    for policy in ("nothing", "unbatched_dots", "dots"):
+        y = f64(2, 3, 4)
+        g = merge_extensions(trace(lambda *xs, p=policy: _checkpointed(f, p, xs), y, y, f64(3, 3)))
+        forward = next(v for v in g.values() if v.prim is not None and v.prim.name == "checkpoint")
+        found[policy] = len(forward.type.items)
+    assert found == {"nothing": 1, "unbatched_dots": 2, "dots": 3}
+
+
+def _checkpointed(f, policy, xs):
+    y = checkpoint_values(lambda v: [f(*v)], list(xs), policy)[0]
+    one = F["broadcast_to"](constant(np.ones(())), shape=y.shape)
+    return y, *pull([y], [one], xs)

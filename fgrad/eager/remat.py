@@ -12,6 +12,7 @@ from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import random_state
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+from fgrad.primitives.regions.checkpoint import POLICIES
 
 
 class Policies:
@@ -20,28 +21,28 @@ class Policies:
     nothing_saveable = "nothing"
     everything_saveable = "everything"
     dots_saveable = checkpoint_dots = "dots"
-    dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = "dots"
+    dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = "unbatched_dots"
 
 
 checkpoint_policies = Policies()
 
 
-def checkpoint(f: Callable[..., Any] | None = None, *, policy: str | None = None, prevent_cse: bool = True,
+def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = True, policy: str | None = None,
                static_argnums: int | Sequence[int] = ()) -> Any:  # fmt: skip
-    """`f`, with values its reverse pass needs computed again from the arguments.
+    """`fun`, with values its reverse pass needs computed again from the arguments.
 
     policy: what is kept all the same, an attribute of `checkpoint_policies`; nothing unless given.  prevent_cse: accepted,
     recomputation is never shared with the forward pass.  static_argnums: arguments passed as they are.
     Random draws come out the same in the recomputation.
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
-    if f is None:
+    if fun is None:
         return lambda g: checkpoint(g, policy=policy, prevent_cse=prevent_cse, static_argnums=static_argnums)
-    if policy not in (None, "nothing", "everything", "dots"):
+    if policy not in (None, *POLICIES):
         raise ArgumentError(f"checkpoint: no policy {policy!r}", where=caller(), fix="use one of checkpoint_policies")
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
-    @wraps(f)
+    @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:
         static = {i % len(args): args[i % len(args)] for i in nums}
         dynamic = tuple(a for i, a in enumerate(args) if i not in static)
@@ -52,7 +53,7 @@ def checkpoint(f: Callable[..., Any] | None = None, *, policy: str | None = None
             given = list(xs)
             for i in sorted(static):
                 given.insert(i, static[i])
-            return f(*given, **kw)
+            return fun(*given, **kw)
 
         r = record_call(call, "checkpoint", types_of(cells), build)
         if not r.n_out:

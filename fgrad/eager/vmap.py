@@ -22,9 +22,9 @@ from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import substitute
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None,
+def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None,
          in_dims: Any = 0, out_dims: Any = 0) -> Callable[..., Any]:  # fmt: skip
-    """`f` over an axis of its arguments at once.
+    """`fun` over an axis of its arguments at once.
 
     in_axes: an int or None for each argument, or trees of them (prefixes of the argument's tree); None: the same value
     for every example.  out_axes: where the axis goes in each result.  axis_size: needed only if every in_axes is None.
@@ -37,7 +37,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_siz
     in_axes = in_axes if in_dims == 0 else in_dims
     out_axes = out_axes if out_dims == 0 else out_dims
 
-    @wraps(f)
+    @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:
         leaves, spec = tree.flatten((args, kwargs))
         cells = [as_cell(x) for x in leaves]
@@ -45,7 +45,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_siz
         n = common_size(cells, axes, axis_size)
         kinds = [t._type.with_shape(drop(t._type.shape, a)) for t, a in zip(cells, axes, strict=True)]
         given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
-        recorded = record_function(f, "vmap", given, tree.unflattener(spec))
+        recorded = record_function(fun, "vmap", given, tree.unflattener(spec))
         if recorded.written:
             raise TraceError(
                 "a tensor from outside was written inside vmap", where=caller(),
@@ -93,6 +93,7 @@ def resolve_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ce
     out: list[int | None] = []
     for a, t in zip(found, cells, strict=True):
         rank = t._type.ndim
+        check_axis("in_axes", a)
         if a is not None and not -rank <= a < rank:
             raise AxisError(
                 f"vmap in_axes asks for axis {a} of a tensor of type {t._type}", where=caller(),
@@ -100,6 +101,17 @@ def resolve_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ce
             )  # fmt: skip
         out.append(None if a is None else a % rank)
     return out
+
+
+def check_axis(name: str, axis: Any) -> None:
+    """JAX's error for an axis that is no int."""
+    if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
+        raise AxisKindError(f"vmap {name} must be an int, None, or a tree with those as leaves, got {axis!r}",
+                            where=caller(), fix="write e.g. in_axes=(0, None)")  # fmt: skip
+
+
+class AxisKindError(ArgumentError, TypeError):
+    """A vmap axis that is no number."""
 
 
 class AxisError(RangeError, ValueError):
@@ -137,6 +149,7 @@ def front(v: Value, axis: int | None) -> Value:
 
 def place(v: Value, moved: bool, axis: int | None, n: int) -> Value:
     """The batch axis of a result where it was asked for."""
+    check_axis("out_axes", axis)
     if axis is None:
         if moved:
             raise ArgumentError("vmap has mapped output but out_axes is None", where=caller(), fix="give out_axes=0")

@@ -33,6 +33,7 @@ POLICIES = {
     "nothing": lambda v: False,
     "everything": costly,
     "dots": lambda v: v.prim.name in PRODUCTS,
+    "unbatched_dots": lambda v: v.prim.name in PRODUCTS and not any(v.named_params.get("batch", ())),
 }
 
 
@@ -110,7 +111,8 @@ def checkpoint(*xs: Any, graph: Graph, policy: str = "nothing") -> Any:
     """The results of `graph` on `xs`, a tuple read by `item`; the reverse pass computes what it needs again.
 
     xs: the operands of `graph`, captures and random keys among them (a key replays its draws).
-    policy: what is kept for the reverse pass: "nothing", "dots" (matrix products and convolutions) or "everything".
+    policy: what is kept for the reverse pass: "nothing", "dots" (matrix products and convolutions),
+    "unbatched_dots" (those without batch axes, so not attention's) or "everything".
     The reverse is a node of this kind too, so that its recomputation is never shared with the forward pass.
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
