@@ -133,7 +133,7 @@ def test_repr_reads_like_torch() -> None:
     assert "(0): Linear(in_features=4, out_features=8, bias=True)" in text
     assert "(head): Linear(in_features=8, out_features=2, bias=False)" in text
     assert repr(nn.Conv2d(1, 2, 3, padding=1)) == "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))"
-    assert repr(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2)"
+    assert repr(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"
 
 
 def test_containers() -> None:

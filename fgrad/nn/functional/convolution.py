@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, same
 from fgrad.functions.shape import view_as_shape
@@ -69,11 +67,18 @@ def paddings(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...], s
     return tuple((p, p) for p in each(padding, len(kernel), "padding"))
 
 
-MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+MODES = {
+    "zeros": None,
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "circular": lambda i, n: i % n,
+}  # which element stands at place i of a dimension of n, for i from -padding to n + padding - 1
 
 
 def extended(x: Any, pads: Any, mode: str) -> Any:
     """`x` with its spatial dimensions continued on both sides: by reflection, by its edge, or around."""
+    source = MODES[mode]
+    assert source is not None
     for axis, (low, high) in enumerate(pads, x._type.ndim - len(pads)):
         size = x._type.shape[axis]
         if max(low, high) > (size - 1 if mode == "reflect" else size) and mode != "replicate":
@@ -82,7 +87,7 @@ def extended(x: Any, pads: Any, mode: str) -> Any:
                 f"dimension {axis} of input {x._type}", where=caller(), fix="use a smaller padding",
             )  # fmt: skip
         if low or high:
-            x = x[(slice(None),) * axis + (np.pad(np.arange(size), (low, high), mode=MODES[mode]),)]  # type: ignore[call-overload]
+            x = x[(slice(None),) * axis + ([source(i, size) for i in range(-low, size + high)],)]
     return x
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def _place_rule(x: Any, *, g: Any) -> Any:
                high=tuple(b for _, b in edge), interior=(0,) * x.ndim)  # fmt: skip
     out = [(m - d * (k - 1) - 1) // s + 1 for m, k, s, d in zip(wide.shape[2:], window, stride, dilation, strict=True)]
     seen = []
-    for at in np.ndindex(*window):
+    for at in itertools.product(*map(range, window)):
         start = tuple(i * d for i, d in zip(at, dilation, strict=True))
         stop = tuple(a + (o - 1) * s + 1 for a, o, s in zip(start, out, stride, strict=True))
         part = slice_(wide, start=(0, 0, *start), stop=(*x.shape[:2], *stop), step=(1, 1, *stride))
