@@ -13,6 +13,7 @@ from fgrad.errors import TreeError, need
 
 __all__ = [
     "all",
+    "broadcast",
     "flatten",
     "leaves",
     "map",
@@ -56,9 +57,9 @@ def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Struct
     return _optree().tree_structure(tree, is_leaf, namespace=_NAMESPACE)
 
 
-def unflatten(spec: Structure, given: Iterable[Any]) -> Any:
-    """The tree of structure `spec` with these leaves."""
-    return _optree().tree_unflatten(spec, given)
+def unflatten(treedef: Structure, leaves: Iterable[Any]) -> Any:
+    """The tree of structure `treedef` with these leaves."""
+    return _optree().tree_unflatten(treedef, leaves)
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:  # noqa: A001
@@ -75,25 +76,44 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], b
         raise TreeError(f"tree.map: the trees differ in structure: {e}", fix="give trees of one structure") from e
 
 
-def reduce(f: Callable[[Any, Any], Any], tree: Any, *initial: Any) -> Any:
-    """`f` folded over the leaves, from `initial` if given."""
-    found = leaves(tree)
-    if not initial and not found:
+_ABSENT: Any = object()
+
+
+def reduce(
+    function: Callable[[Any, Any], Any], tree: Any, initializer: Any = _ABSENT, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """`function` folded over the leaves, from `initializer` if given."""
+    found = leaves(tree, is_leaf)
+    if initializer is _ABSENT and not found:
         raise TypeError("tree.reduce of an empty tree with no initial value")
-    total = initial[0] if initial else found.pop(0)
+    total = found.pop(0) if initializer is _ABSENT else initializer
     for x in found:
-        total = f(total, x)
+        total = function(total, x)
     return total
 
 
-def all(tree: Any) -> bool:  # noqa: A001
+def all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:  # noqa: A001
     """True if every leaf is truthy."""
-    return _all(leaves(tree))
+    return _all(leaves(tree, is_leaf))
 
 
-def transpose(outer: Structure, inner: Structure, tree: Any) -> Any:
-    """A tree of structure `outer` of `inner` trees turned into `inner` of `outer`."""
-    return _optree().tree_transpose(outer, inner, tree)
+def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """The structure of `full_tree`, each leaf the one of `prefix_tree` above it.
+
+    >>> broadcast([1, 2], [(0, 0), 0])
+    [(1, 1), 2]
+    """
+    try:
+        return _optree().tree_broadcast_prefix(prefix_tree, full_tree, is_leaf, namespace=_NAMESPACE)
+    except ValueError as e:
+        raise TreeError(f"tree.broadcast: the first tree is no prefix of the second: {e}", fix="give a prefix") from e
+
+
+def transpose(outer_treedef: Structure, inner_treedef: Structure | None, pytree_to_transpose: Any) -> Any:
+    """A tree of structure `outer_treedef` of `inner_treedef` trees turned into inner of outer; None: inner is what is there."""
+    if inner_treedef is None:
+        inner_treedef = structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
+    return _optree().tree_transpose(outer_treedef, inner_treedef, pytree_to_transpose)
 
 
 def register(
