@@ -125,3 +125,20 @@ def test_the_global_generator_is_torch_s():
         lax.scan(lambda c, x: (c + fgrad.rand(1)[0], x), jnp.array(0.0), jnp.arange(3.0))
     with pytest.raises(TypeError, match="pass a key"):
         fgrad.vmap(lambda x: x + fgrad.rand(1))(jnp.arange(3.0))
+
+
+def test_dtype_none_is_the_default():
+    assert {random.normal(KEY, (2,), None).dtype, random.uniform(KEY, (), None).dtype} == {np.dtype("float32")}
+    assert random.bits(KEY, (2,), None).dtype == "uint32"
+    assert {random.randint(KEY, (2,), 0, 9, None).dtype, random.rademacher(KEY, (2,), None).dtype} == {np.dtype("int64")}
+    assert random.key_data(KEY).tolist() == KEY.tolist()
+
+
+@pytest.mark.parametrize(("args", "text"), [
+    ((3, (2,), True, np.ones(4) / 4), r"p is float64\[4\] for 3 elements"),
+    ((np.arange(3.0), (2,), True, np.ones((3, 1))), r"p is float64\[3,1\] for 3 elements"),
+    ((0, (2,)), "2 draws of nothing"),
+])  # fmt: skip
+def test_choice_refuses_what_it_cannot_choose_from(args, text):
+    with pytest.raises(ValueError, match=text):
+        random.choice(KEY, *args)

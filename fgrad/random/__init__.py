@@ -31,7 +31,7 @@ from fgrad.random.draws import (
     truncated_normal,
     uniform,
 )
-from fgrad.random.keys import PRNGKey, fold_in, key, split, wrap_key_data
+from fgrad.random.keys import PRNGKey, fold_in, key, key_data, split, wrap_key_data
 
 default_generator = generator.DEFAULT
 
@@ -50,6 +50,7 @@ __all__ = [
     "gumbel",
     "initial_seed",
     "key",
+    "key_data",
     "laplace",
     "logistic",
     "manual_seed",

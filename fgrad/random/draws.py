@@ -21,7 +21,7 @@ from fgrad.eager.arrays import (
 )
 from fgrad.eager.cell import Cell
 from fgrad.eager.operands import compose, convert, floating
-from fgrad.errors import ArgumentError, DtypeError
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.dtypes import Dtype, is_inexact
 from fgrad.primitives import composites as c
@@ -32,8 +32,8 @@ INT64, UINT32, FLOAT32 = np.dtype("int64"), np.dtype("uint32"), np.dtype("float3
 
 
 def float_type(dtype: Any, name: str) -> Dtype:
-    """A float dtype, checked."""
-    d = as_dtype(dtype)
+    """A float dtype, checked; None is the default one."""
+    d = as_dtype(float if dtype is None else dtype)
     if not is_inexact(d) or d.kind == "c":
         raise DtypeError(f"{name} draws floats, not {d.name}", where=caller(), fix="use dtype=float32 or another float")
     return d
@@ -41,7 +41,7 @@ def float_type(dtype: Any, name: str) -> Dtype:
 
 def bits(key: Any, shape: Any = (), dtype: Any = UINT32) -> Any:
     """Random bits: uint32 (or uint8, uint16, uint64) of `shape`."""
-    d, s = as_dtype(dtype), shape_of(shape)
+    d, s = as_dtype(UINT32 if dtype is None else dtype), shape_of(shape)
     if d.kind != "u":
         raise DtypeError(f"bits draws unsigned integers, not {d.name}", where=caller(), fix="use dtype=uint32")
     return compose(_bits, checked(key), shape=s, dtype=d)
@@ -107,7 +107,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None) -> Any:
 
 def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = INT64) -> Any:
     """Integers drawn evenly from [minval, maxval); int64 unless given. Bounds may be arrays."""
-    d, s = as_dtype(dtype), shape_of(shape)
+    d, s = as_dtype(INT64 if dtype is None else dtype), shape_of(shape)
     if is_inexact(d) or d.kind == "b":
         raise DtypeError(f"randint draws integers, not {d.name}", where=caller(), fix="use dtype=int64")
     words = raw(key, s, INT64)
@@ -172,7 +172,7 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = float) -> Any:
 
 def rademacher(key: Any, shape: Any = (), dtype: Any = INT64) -> Any:
     """-1 or 1, evenly."""
-    return convert(bernoulli(key, 0.5, shape_of(shape)), as_dtype(dtype)) * 2 - 1
+    return convert(bernoulli(key, 0.5, shape_of(shape)), as_dtype(INT64 if dtype is None else dtype)) * 2 - 1
 
 
 def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None, replace: bool = True) -> Any:
@@ -243,6 +243,10 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
     n = operator.index(a) if x is None else x._type.shape[at]
     s = shape_of(shape)
     k = math.prod(s)
+    if n < 1 and k:
+        raise ArgumentError(f"choice: {k} draws of nothing", where=caller(), fix="give at least one element to choose")
+    if p is not None and array_of(p)._type.shape != (n,):
+        raise ShapeError(f"choice: p is {array_of(p)._type} for {n} elements", where=caller(), fix="give one probability each")
     if not replace and k > n:
         raise ArgumentError("Cannot take a larger sample than population when replace=False", where=caller(),
                             fix="draw fewer, or with replacement")  # fmt: skip

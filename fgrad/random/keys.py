@@ -13,7 +13,7 @@ import numpy as np
 
 from fgrad.eager.arrays import array_of, call, shape_of
 from fgrad.eager.cell import Cell
-from fgrad.eager.generator import key_data
+from fgrad.eager.generator import key_data as words_of_seed
 from fgrad.eager.operands import compose, convert, is_integer
 from fgrad.errors import DtypeError, ShapeError
 from fgrad.ir.apply import caller
@@ -25,7 +25,7 @@ UINT32 = np.dtype("uint32")
 def key(seed: Any) -> Any:
     """The key of a seed: a Python integer (its low 64 bits count) or an integer array of shape ()."""
     if not isinstance(seed, Cell):
-        return array_of(key_data(operator.index(seed)))
+        return array_of(words_of_seed(operator.index(seed)))
     x = array_of(seed)
     if x._type.shape or not is_integer(x):
         raise DtypeError(f"a seed is one integer, found {x._type}", where=caller(), fix="use an integer of shape ()")
@@ -65,3 +65,8 @@ def fold_in(key: Any, data: Any) -> Any:
 def wrap_key_data(data: Any) -> Any:
     """A key from its two words."""
     return checked(data)
+
+
+def key_data(keys: Any) -> Any:
+    """The words of a key or of several, uint32[..., 2]; here that is what a key is."""
+    return array_of(keys)
