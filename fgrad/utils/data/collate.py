@@ -20,7 +20,7 @@ from fgrad.ir.types import TensorType
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of examples as one batch: tensors and arrays stacked, numbers as a tensor, trees node by node.
 
-    Strings stay a list.  Raises TypeError for what cannot be batched.
+    Strings stay a list; a tuple becomes a list, as in PyTorch.  Raises TypeError for what cannot be batched.
     """
     first = batch[0]
     if isinstance(first, Tensor):
@@ -38,8 +38,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(default_collate(column) for column in columns(batch)))
     if isinstance(first, Sequence):
-        made = [default_collate(column) for column in columns(batch)]
-        return tuple(made) if isinstance(first, tuple) else made
+        return [default_collate(column) for column in columns(batch)]
     raise TreeError(
         f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}",
         where=caller(), fix="pass collate_fn=",
@@ -76,5 +75,5 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return type(data)(*map(default_convert, data))
     if isinstance(data, list | tuple):
-        return type(data)(map(default_convert, data))
+        return [default_convert(x) for x in data]
     return data

@@ -107,6 +107,9 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) 
     n = len(dataset)
     sizes = [int(x) for x in lengths]
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1 + 1e-9:
+        for i, x in enumerate(lengths):
+            if not 0 <= x <= 1:
+                raise ArgumentError(f"Fraction at index {i} is not between 0 and 1", where=caller(), fix="use fractions of the whole")
         sizes = [math.floor(n * x) for x in lengths]
         for i in range(n - sum(sizes)):
             sizes[i % len(sizes)] += 1

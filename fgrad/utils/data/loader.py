@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -61,7 +62,8 @@ class DataLoader:
     batch_size: examples a batch (None: single examples).  shuffle, sampler, batch_sampler: the order.  num_workers:
     processes that read ahead (0: this one).  collate_fn: examples to batch.  drop_last: no short last batch.
     generator: source of the order and of the workers' seeds.  worker_init_fn(i): run in each worker first.
-    The order depends on the seed alone, not on num_workers.  A worker that raises or dies raises here.
+    persistent_workers: they and their datasets stay for the next pass.  prefetch_factor: batches each reads ahead (2).
+    timeout: seconds to wait for a batch (0: for ever).  The order depends on the seed alone, not on num_workers.  A worker that raises or dies raises here.
     """
 
     def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
@@ -71,6 +73,7 @@ class DataLoader:
                  generator: Any = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
                  pin_memory_device: str = "", in_order: bool = True) -> None:  # fmt: skip
         self._check(dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, drop_last)
+        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         self.dataset, self.num_workers, self.timeout = dataset, num_workers, timeout
         self.worker_init_fn, self.generator = worker_init_fn, generator
         self.prefetch_factor, self.pin_memory = prefetch_factor, pin_memory
@@ -87,6 +90,7 @@ class DataLoader:
         batched = self.batch_sampler is not None or (self.stream and batch_size is not None)
         self.collate_fn = collate_fn or (default_collate if batched else default_convert)
         self._batched = batched
+        self._pool: Pool | None = None
 
     @staticmethod
     def _check(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, workers: int, drop: bool) -> None:
@@ -98,12 +102,29 @@ class DataLoader:
             problem = "sampler option is mutually exclusive with shuffle"
         elif batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop):
             problem = "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+        elif batch_size is None and drop:
+            problem = "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
         elif isinstance(dataset, IterableDataset) and (shuffle or sampler is not None or batch_sampler is not None):
             problem = "DataLoader with IterableDataset: expected unspecified shuffle, sampler and batch_sampler options"
         elif not isinstance(dataset, IterableDataset) and not hasattr(dataset, "__getitem__"):
             problem = f"a dataset needs __getitem__ or __iter__, {type(dataset).__name__} has neither"
         if problem:
             raise ArgumentError(problem, where=caller(), fix="drop one of the options")
+
+    @staticmethod
+    def _check_workers(workers: int, timeout: float, prefetch: int | None, persistent: bool) -> None:
+        """PyTorch's refusals of options that workers alone have."""
+        problem = None
+        if timeout < 0:
+            problem = "timeout option should be non-negative"
+        elif workers == 0 and prefetch is not None:
+            problem = "prefetch_factor option could only be specified in multiprocessing: let num_workers > 0"
+        elif prefetch is not None and prefetch < 0:
+            problem = "prefetch_factor option should be non-negative"
+        elif workers == 0 and persistent:
+            problem = "persistent_workers option needs num_workers > 0"
+        if problem:
+            raise ArgumentError(problem, where=caller(), fix="drop the option, or use workers")
 
     def fetcher(self) -> Any:
         """What turns indices into batches, here or in a worker."""
@@ -131,11 +152,21 @@ class DataLoader:
             yield batch
 
     def _by_workers(self, seed: int) -> Iterator[Any]:
-        pool = Pool(self, seed)
+        pool = self._pool or Pool(self, seed)
+        if self.persistent_workers and self._pool is None:
+            self._pool = pool
+            weakref.finalize(self, pool.close)
         try:
             yield from pool.batches(self._tasks())
-        finally:
+        except GeneratorExit:
+            raise  # left early: kept workers go on to the next pass
+        except BaseException:
+            self._pool = None
             pool.close()
+            raise
+        finally:
+            if self._pool is not pool:
+                pool.close()
 
     def __len__(self) -> int:
         if self.stream:

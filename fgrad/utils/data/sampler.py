@@ -18,6 +18,12 @@ def host_rng(generator: Generator | None) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=g.initial_seed(), counter=[g.advance(1), 0, 0, 1]))
 
 
+def check_flag(name: str, value: Any) -> None:
+    """PyTorch's refusal of what is no bool."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} should be a boolean value, but got {name}={value}")
+
+
 class Sampler:
     """Base: `__iter__` gives indices."""
 
@@ -47,6 +53,10 @@ class RandomSampler(Sampler):
         if num_samples is not None and num_samples <= 0:
             raise ArgumentError(f"num_samples should be a positive integer value, but got num_samples={num_samples}",
                                 where=caller(), fix="use 1 or more")  # fmt: skip
+        check_flag("replacement", replacement)
+        if not replacement and num_samples is None and hasattr(data_source, "__len__") and len(data_source) == 0:
+            raise ArgumentError("num_samples should be a positive integer value, but got num_samples=0", where=caller(),
+                                fix="shuffle a dataset that has examples")  # fmt: skip
         self.replacement, self._num_samples, self.generator = replacement, num_samples, generator
 
     @property
@@ -86,6 +96,10 @@ class WeightedRandomSampler(Sampler):
     def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True,
                  generator: Generator | None = None) -> None:  # fmt: skip
         super().__init__()
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ArgumentError(f"num_samples should be a positive integer value, but got num_samples={num_samples}",
+                                where=caller(), fix="use 1 or more")  # fmt: skip
+        check_flag("replacement", replacement)
         self.weights = np.asarray(weights, np.float64)
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
@@ -106,6 +120,7 @@ class BatchSampler(Sampler):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ArgumentError(f"batch_size should be a positive integer value, but got batch_size={batch_size}",
                                 where=caller(), fix="use 1 or more")  # fmt: skip
+        check_flag("drop_last", drop_last)
         self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import os
+import pickle
 import queue
 import traceback
 from collections.abc import Callable, Iterator
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 from fgrad.eager.generator import DEFAULT
@@ -52,44 +54,62 @@ def rebuild(failure: Failure, number: int) -> BaseException:
 
 def work(dataset: Any, fetch: Callable[..., Any], tasks: Any, results: Any, number: int, count: int, seed: int,
          init: Callable[[int], None] | None) -> None:  # fmt: skip
-    """The worker's loop: (place, indices) in, (place, batch or Failure) out, until None comes."""
+    """The worker's loop: (turn, place, indices) in, (turn, place, batch or Failure) out, until None comes."""
     global _INFO
     replace(kernels="plain", num_threads=1)
     DEFAULT.manual_seed(seed + number)
     _INFO = WorkerInfo(number, count, seed + number, dataset)
-    source: Any = None
+    broken: Failure | None = None
     try:
         if init is not None:
             init(number)
-        source = fetch(dataset)
     except Exception as e:  # noqa: BLE001  # reported to the parent, at the first batch
-        source = Failure(type(e), str(e), traceback.format_exc())
+        broken = failure(e)
+    source: Any = None
+    current = -1
     while True:
         task = tasks.get()
         if task is None:
             break
-        place, indices = task
-        results.put((place, attempt(source, indices)))
+        turn, place, indices = task
+        if turn != current:  # a new pass over the data: streams start again
+            source, current = broken or attempt(fetch, dataset), turn
+        results.put(packed(turn, place, attempt(source, indices)))
 
 
-def attempt(source: Any, indices: Any) -> Any:
-    """One batch, or what went wrong."""
+def failure(e: BaseException) -> Failure:
+    """An exception as it travels."""
+    return Failure(type(e), str(e), "".join(traceback.format_exception(e)))
+
+
+def attempt(source: Any, argument: Any) -> Any:
+    """`source(argument)`: a batch, or what went wrong."""
     if isinstance(source, Failure):
         return source
     try:
-        return source(indices)
+        return source(argument)
     except StopIteration:
         return _END
     except Exception as e:  # noqa: BLE001  # reported to the parent
-        return Failure(type(e), str(e), traceback.format_exc())
+        return failure(e)
+
+
+def packed(turn: int, place: int, batch: Any) -> Any:
+    """A result as bytes, made here: what cannot be pickled is an error the parent sees, not a batch it waits for."""
+    try:
+        return bytes(ForkingPickler.dumps((turn, place, batch)))
+    except Exception as e:  # noqa: BLE001  # reported to the parent
+        text = batch.text if isinstance(batch, Failure) else "".join(traceback.format_exception(e))
+        return bytes(ForkingPickler.dumps((turn, place, Failure(RuntimeError, str(e), text))))
 
 
 class Pool:
-    """Workers of one pass over the data; batches come out in order."""
+    """Workers of one pass over the data, or of several; batches come out in order."""
 
     def __init__(self, loader: Any, seed: int) -> None:
         context: Any = mp.get_context(loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn"))
-        self.loader, self.n = loader, loader.num_workers
+        self.n, self.ahead, self.limit = loader.num_workers, loader.prefetch_factor or 2, loader.timeout or None
+        self.turn = 0
         self.results = context.Queue()
         self.tasks = [context.Queue() for _ in range(self.n)]
         self.processes = [
@@ -104,29 +124,30 @@ class Pool:
 
     def batches(self, indices: Iterator[Any]) -> Iterator[Any]:
         """Every batch in order, `prefetch_factor` ahead for each worker."""
+        self.turn += 1
+        turn = self.turn
         ready: dict[int, Any] = {}
         sent = done = 0
         live = set(range(self.n))
         owner: dict[int, int] = {}
         pending = iter(indices)
         more = True
-        ahead = (self.loader.prefetch_factor or 2) * self.n
-        turn = 0
+        at = 0
         while True:
-            while more and live and sent - done < ahead:
+            while more and live and sent - done < self.ahead * self.n:
                 task = next(pending, _END)
                 if task is _END:
                     more = False
                     break
-                while turn % self.n not in live:
-                    turn += 1
-                owner[sent] = turn % self.n
-                self.tasks[turn % self.n].put((sent, task))
-                sent, turn = sent + 1, turn + 1
+                while at % self.n not in live:
+                    at += 1
+                owner[sent] = at % self.n
+                self.tasks[at % self.n].put((turn, sent, task))
+                sent, at = sent + 1, at + 1
             if done == sent:
                 return
             while done not in ready:
-                place, batch = self.receive(owner)
+                place, batch = self.receive(turn, owner)
                 ready[place] = batch
             batch, number = ready.pop(done), owner.pop(done)
             done += 1
@@ -137,14 +158,17 @@ class Pool:
                 continue
             yield batch
 
-    def receive(self, owner: dict[int, int]) -> tuple[int, Any]:
-        """The next result of any worker; a dead one is an error, not a hang."""
-        limit = self.loader.timeout or None
+    def receive(self, turn: int, owner: dict[int, int]) -> tuple[int, Any]:
+        """The next result of any worker in this pass; a dead one is an error, not a hang."""
         waited = 0.0
         while True:
             try:
-                found: tuple[int, Any] = self.results.get(timeout=POLL)
-                return found
+                if turn != self.turn:
+                    raise RuntimeError("another pass over this DataLoader has begun, whose workers are kept")
+                found, place, batch = pickle.loads(self.results.get(timeout=POLL))  # our own workers wrote it
+                if found == turn:
+                    return place, batch
+                continue  # of a pass that was left early
             except queue.Empty:
                 waited += POLL
             dead = [(i, p) for i, p in enumerate(self.processes) if not p.is_alive() and i in owner.values()]
@@ -154,8 +178,8 @@ class Pool:
                     f"DataLoader worker {i} (pid {p.pid}) exited unexpectedly with exit code {p.exitcode}. "
                     "Run with num_workers=0 to see its error in this process."
                 )
-            if limit is not None and waited >= limit:
-                raise RuntimeError(f"DataLoader timed out after {limit} seconds")
+            if self.limit is not None and waited >= self.limit:
+                raise RuntimeError(f"DataLoader timed out after {self.limit} seconds")
 
     def close(self) -> None:
         """Ends the workers."""
