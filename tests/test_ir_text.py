@@ -236,7 +236,7 @@ def test_callable_prints_its_name_and_reads_back_while_it_lives():
     assert f'a=callable "{__name__}:callback"' in str(g)
     both_ways(g)
     text = str(g).replace("callback", "gone")
-    with pytest.raises(IRError, match=r"no living Python function is named '\w+:gone'"):
+    with pytest.raises(IRError, match=r"^line \d+, column \d+: expected a living Python function, not '\w+:gone', found callable"):
         parse_graph(text)
 
 

@@ -264,9 +264,7 @@ class _Parser:
             name = self.string()
             function = find(name)
             if function is None:
-                raise IRError(
-                    f"no living Python function is named {name!r}", fix="parse in the process that recorded it"
-                )
+                lex.fail(f"a living Python function, not {name!r}", token, fix="parse in the process that recorded it")
             return function
         return lex.fail("a parameter", token)
 
