@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -127,6 +128,17 @@ def test_inspect_of_jit_and_grad_shows_their_graphs():
     assert "tanh" in str(fgrad.inspect(f)(np.ones(3, np.float32)))
     g = str(fgrad.inspect(fgrad.grad(lambda x: fnp.sum(fnp.tanh(x))))(fnp.ones(3)))
     assert "tanh" in g
+
+
+def test_inspect_of_a_jitted_method():
+    class Scale:
+        @partial(fgrad.jit, static_argnums=0)
+        def apply(self, x):
+            return fnp.sin(x) * 2
+
+    r = inspect(Scale().apply)(fnp.ones(3))
+    assert r.name == "apply"
+    assert [v.prim.name for v in r.ir.values()] == ["sin", "mul"]
 
 
 def branchy(x):

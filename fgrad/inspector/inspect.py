@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fgrad import tree
 from fgrad.eager.capture import capture
-from fgrad.eager.jit import Jitted, donation
+from fgrad.eager.jit import Bound, Jitted, donation
 from fgrad.errors import ArgumentError
 from fgrad.inspector.report import Report, largest, report
 from fgrad.numpy import asarray
@@ -27,6 +28,8 @@ def inspect(f: Callable[..., Any]) -> Callable[..., Report]:
     >>> print(fgrad.inspect(jnp.tanh)(jnp.zeros(2)).cost.flops)
     2
     """
+    if isinstance(f, Bound):  # a jitted method: its object is the first argument
+        return partial(inspect(f._jitted), f._instance)
     name = getattr(f, "__name__", type(f).__name__)
     word = name if name.isidentifier() else "graph"
 
