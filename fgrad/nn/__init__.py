@@ -4,7 +4,7 @@ Inside: functional < pytree, loading, registry < hooks < module < layer, contain
 """
 
 from fgrad.functions.tensor import Parameter
-from fgrad.nn import functional, init
+from fgrad.nn import functional, init, utils
 from fgrad.nn.affine import Conv1d, Conv2d, Embedding, Linear, conv1d, conv2d, embedding, linear
 from fgrad.nn.combinators import branches, serial
 from fgrad.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
@@ -68,5 +68,5 @@ __all__ = [
     "avg_pool2d", "batch_norm1d", "batch_norm2d", "branches", "conv1d", "conv2d", "dropout", "elu", "embedding",
     "functional", "functional_call", "gelu", "init", "layer_norm", "leaky_relu", "linear", "log_sigmoid", "log_softmax",
     "logsumexp", "max_pool2d", "normalize", "one_hot", "relu", "relu6", "selu", "serial", "sigmoid", "silu", "softmax",
-    "softplus", "swish", "tanh",
+    "softplus", "swish", "tanh", "utils",
 ]  # fmt: skip

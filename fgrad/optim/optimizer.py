@@ -17,6 +17,7 @@ from fgrad.eager.record import composite
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import rebind, variable
 from fgrad.errors import ArgumentError, StateError, TraceError
+from fgrad.functions.base import Handle
 from fgrad.functions.creation import as_tensor, tensor
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
@@ -39,6 +40,8 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
         self._buffers: dict[Any, list[Any]] = {}
+        self._pre_hooks: dict[int, Callable[..., Any]] = {}
+        self._post_hooks: dict[int, Callable[..., Any]] = {}
         groups = list(params) if not isinstance(params, Tensor) else None
         if groups is None:
             raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, but got Tensor")
@@ -51,7 +54,12 @@ class Optimizer:
         """Adds parameters with options of their own."""
         group = dict(param_group)
         given = group["params"]
+        if isinstance(given, set):
+            raise TypeError("optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
+                            "sets will change between runs. Please use a list instead.")  # fmt: skip
         ps = [given] if isinstance(given, Tensor) else list(given)
+        if ps and all(isinstance(p, tuple) and len(p) == 2 for p in ps):  # named_parameters()
+            group["param_names"], ps = [name for name, _ in ps], [p for _, p in ps]
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in ps:
             if not isinstance(p, Tensor):
@@ -95,7 +103,9 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; `closure` re-evaluates the loss first, which is returned."""
-        loss = closure() if closure is not None else None
+        for hook in list(self._pre_hooks.values()):
+            hook(self, (closure,), {})
+        loss = self._evaluate(closure) if closure is not None else None
         tape = THREAD.tape
         if tape.tracing:
             raise TraceError(
@@ -109,7 +119,26 @@ class Optimizer:
         finally:
             set_grad(before)
         engine.flush(THREAD.tape)
+        for hook in list(self._post_hooks.values()):
+            hook(self, (closure,), {})
         return loss
+
+    @staticmethod
+    def _evaluate(closure: Callable[[], Any]) -> Any:
+        """The loss; derivatives are recorded even if `step` is called under no_grad."""
+        before = set_grad(True)
+        try:
+            return closure()
+        finally:
+            set_grad(before)
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """`hook(optimizer, args, kwargs)` before every step."""
+        return Handle(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """`hook(optimizer, args, kwargs)` after every step."""
+        return Handle(self._post_hooks, hook)
 
     def _record(self, group: dict[str, Any]) -> None:
         """One look-up for all parameters of a group that have run the same number of steps."""
@@ -165,7 +194,8 @@ class Optimizer:
         groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [order[id(p)] for p in g["params"]]}
                   for g in self.param_groups]  # fmt: skip
         state = {order[id(p)]: {k: self.saved(k, v) for k, v in s.items()} for p, s in self.state.items() if s}
-        return {"state": {i: self.shown(s) for i, s in sorted(state.items())}, "param_groups": groups}
+        shown = {i: self.shown(s) for i, s in sorted(state.items())}
+        return {"state": {i: s for i, s in shown.items() if s}, "param_groups": groups}
 
     @staticmethod
     def saved(name: str, value: Any) -> Any:
@@ -193,7 +223,7 @@ class Optimizer:
                           for k, v in s.items()}  # fmt: skip
             new[ps[i]].setdefault("step", 1)
         for g, s in zip(self.param_groups, saved, strict=True):
-            g.update({k: v for k, v in s.items() if k != "params"})
+            g.update({k: v for k, v in s.items() if k not in ("params", "param_names")})
         self.state = defaultdict(dict, new)
 
     def __repr__(self) -> str:

@@ -65,21 +65,21 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps), with m and v running means of g and g^2.
 
-    weight_decay joins the gradient.  amsgrad: the largest v so far (Reddi et al. 2018).
+    weight_decay joins the gradient; decoupled_weight_decay: it shrinks the parameter directly, as AdamW's.  amsgrad: the largest v so far (Reddi et al. 2018).
     foreach, fused, capturable, differentiable are accepted: a step is one program anyway.
     Source: Kingma & Ba 2015; PyTorch's Adam.
     """
 
     rule = rules.ADAM
-    decoupled = False
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None,
                  maximize: bool = False, capturable: bool = False, differentiable: bool = False,
-                 fused: bool | None = None) -> None:  # fmt: skip
+                 fused: bool | None = None, decoupled_weight_decay: bool = False) -> None:  # fmt: skip
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
             "foreach": foreach, "capturable": capturable, "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
         })  # fmt: skip
 
     def check(self, group: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class Adam(Optimizer):
 
     def flags(self, group: dict[str, Any]) -> dict[str, bool]:
         """What shapes the update's graph."""
-        return {"amsgrad": group["amsgrad"], "decay": group["weight_decay"] != 0, "decoupled": self.decoupled,
+        return {"amsgrad": group["amsgrad"], "decay": group["weight_decay"] != 0, "decoupled": group["decoupled_weight_decay"],
                 "maximize": group["maximize"]}  # fmt: skip
 
     def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
@@ -107,8 +107,6 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameter directly. Source: Loshchilov & Hutter 2019; PyTorch's AdamW."""
 
-    decoupled = True
-
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, **options: Any) -> None:  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, **options)
