@@ -212,7 +212,13 @@ def test_indices_out_of_range():
     x = jnp.arange(4.0)
     i = jnp.array([1, 9])
     assert x[i].tolist() == [1.0, 3.0]
-    assert x.at[i].get(mode="fill").tolist() == [1.0, 0.0]
+    assert x.at[i].get(mode="fill", fill_value=7).tolist() == [1.0, 7.0]
+    for dtype in ("float32", "int8", "uint16", "bool"):
+        y, rows = np.ones((2, 3), dtype), np.array([[0, -1], [2, -3]])
+        got, want = jnp.array(y).at[rows, 1].get(mode="fill"), oracle.array(y).at[rows, 1].get(mode="fill")
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(want))
+        np.testing.assert_array_equal(np.asarray(jnp.take(y, rows, 0)), np.asarray(oracle.take(y, rows, 0)))
+    assert fgrad.grad(lambda x: jnp.sum(x.at[i].get(mode="fill", fill_value=7) ** 2))(x).tolist() == [0.0, 2.0, 0.0, 0.0]
     assert x.at[i].set(5.0).tolist() == [0.0, 5.0, 2.0, 3.0]
     with pytest.raises(IndexError, match="out of bounds"):
         x[9]

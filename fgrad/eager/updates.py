@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from fgrad.eager.indexing import (
     apply_basic,
     as_value,
@@ -20,6 +22,7 @@ from fgrad.eager.indexing import (
 from fgrad.eager.record import record
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import Dtype, kind
 from fgrad.ir.primitive import REGISTRY
 
 R = REGISTRY
@@ -143,6 +146,27 @@ class Place:
         """x with x[index] = f(x[index])."""
         return self.set(f(self.get(mode=mode)), mode=mode)
 
-    def get(self, *, mode: str | None = None, **hints: Any) -> Any:
-        """x[index]; an index out of range is clipped, or with mode="fill" gives 0."""
-        return self._x._read(self._index, resolve_mode(mode, READ))
+    def get(self, *, mode: str | None = None, fill_value: Any = None, **hints: Any) -> Any:
+        """x[index]; an index out of range is clipped, or with mode="fill" gives fill_value.
+
+        fill_value: NaN unless given; the least number of a signed type, the largest of an unsigned one, True.
+        """
+        x, how = self._x, resolve_mode(mode, READ)
+        found = x._read(self._index, how)
+        if how != "fill":
+            return found
+        cls = type(x)._result
+        ones = record(cls, R["broadcast_to"], (as_value(x, 1),), (x._type.shape,))
+        inside = record(cls, R["ne"], (ones._read(self._index, how), spread_to(as_value(x, 0), found._type.shape)))
+        fill = as_value(x, default_fill(x._type.dtype) if fill_value is None else fill_value)
+        return record(cls, R["select"], (inside, found, spread_to(fill, found._type.shape)))
+
+
+def default_fill(dtype: Dtype) -> Any:
+    """What an index out of range gives."""
+    k = kind(dtype)
+    if k == "b":
+        return True
+    if k in "iu":
+        return np.iinfo(dtype).min if k == "i" else np.iinfo(dtype).max
+    return np.nan

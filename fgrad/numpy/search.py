@@ -56,19 +56,15 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 def take(a: Any, indices: Any, axis: int | None = None, mode: str | None = None, fill_value: Any = None) -> Any:
     """Slices along `axis` (of the flattened array if None) at `indices`.
 
-    mode for indices out of range: "fill" (the default: NaN, 0 for integers, or `fill_value`), "clip" or "wrap".
+    mode for indices out of range: "fill" (the default: `fill_value`, or NaN; see `x.at[].get`), "clip" or "wrap".
     """
     x = ravel(a) if axis is None else array_of(a)
     at, i = axis_of(x, axis or 0), array_of(indices)
     n = x._type.shape[at]
+    place = (slice(None),) * at
     if mode == "wrap":
-        return x._read((slice(None),) * at + (i % n,), "clip")
-    found = x._read((slice(None),) * at + (i,), resolve_mode(mode, {**READ, None: "fill"}))
-    if mode not in (None, "fill") or (fill_value is None and not x._type.inexact):
-        return found
-    inside = (i >= -n) & (i < n)
-    inside = reshape(inside, inside._type.shape + (1,) * (x._type.ndim - at - 1))
-    return where(inside, found, np.nan if fill_value is None else fill_value)
+        return x._read((*place, i % n), "clip")
+    return x.at[(*place, i)].get(mode="fill" if mode is None else mode, fill_value=fill_value)
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None) -> Any:
