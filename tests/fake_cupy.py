@@ -114,6 +114,9 @@ class ndarray:  # CuPy's name
     def __bool__(self) -> bool:
         return bool(self._a)
 
+    def __float__(self) -> float:
+        return float(self._a)
+
     def __int__(self) -> int:
         return int(self._a)
 
@@ -417,3 +420,8 @@ fft = SimpleNamespace(**{n: _transform(n) for n in ("fftn", "ifftn", "rfftn", "i
 def frexp(a: ndarray) -> tuple[ndarray, ndarray]:
     here(a)
     return tuple(ndarray(np.asarray(x)) for x in np.frexp(a._a))  # type: ignore[return-value]
+
+
+def searchsorted(a: ndarray, v: ndarray, side: str = "left") -> ndarray:
+    here(a, v)
+    return ndarray(np.asarray(np.searchsorted(a._a, v._a, side)))

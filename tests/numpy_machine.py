@@ -42,5 +42,5 @@ class NumpyMachine:
             return np.true_divide(x, y)
         return ((x - np.fmod(x, y)) // y).astype(x.dtype)
 
-    def call(self, name: str, *xs: Any) -> Any:
-        return REGISTRY[name].lower(np, None, *xs)
+    def call(self, name: str, *xs: Any, **params: Any) -> Any:
+        return REGISTRY[name].lower(np, None, *xs, **params)

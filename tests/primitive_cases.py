@@ -188,7 +188,8 @@ ELEMENTWISE = [
     unary("erfinv", erfinv, -0.95, 0.95),
     unary("lgamma", np.vectorize(math.lgamma, otypes=[float]), 0.2, 9),
     unary("digamma", digamma, 0.2, 9, second=False),
-    unary("trigamma", trigamma, 0.2, 9, derivative=False),
+    Case("polygamma", lambda x, order: trigamma(x), (Of(A, 0.2, 9),), {"order": 1}),
+    Case("zeta", lambda s, q: sum((q + k) ** -s for k in range(4000)) + (q + 4000) ** (1 - s) / (s - 1) + (q + 4000) ** -s / 2, (Of(A, 2, 6), Of(A, 0.5, 9)), derivative=False),
     binary("atan2", np.arctan2, "f"),
     binary("hypot", np.hypot, "f"),
     unary("cbrt", np.cbrt, 0.2, 4),
@@ -357,6 +358,13 @@ WINDOWS = (
 )  # fmt: skip
 
 
+SEARCH = [
+    Case(
+        "searchsorted", lambda a, v, right: np.stack([np.searchsorted(np.sort(r), k, "right" if right else "left") for r, k in zip(a, v)]),
+        (Of((2, 1)), Of((2, 3))), {"right": False}, "buif", derivative=False, cast=False, without=("float16", "bfloat16"),
+    ),
+]  # fmt: skip
+
 FOURIER = [
     Case("fft", lambda x, axes, inverse: np.fft.fftn(x, axes=axes), (Of((3, 4, 5)),), {"axes": (0, 2), "inverse": False}, "c", derivative=False),
     Case("fft", lambda x, axes, inverse: np.fft.ifftn(x, axes=axes), (Of((3, 4)),), {"axes": (1,), "inverse": True}, "c", "inverse", derivative=False),
@@ -378,6 +386,7 @@ CASES: list[Case] = [
     *ELEMENTWISE, *SHAPES, *REDUCTIONS, *SORTS, *INDEXING, *DOTS,
     *[case for row in CONVS for case in conv_cases(*row)],
     *[case for row in WINDOWS for case in window_cases(*row)],
+    *SEARCH,
     *FOURIER,
     *RANDOM,
 ]  # fmt: skip

@@ -82,7 +82,7 @@ def both(row: Row, xs: list[Any], dtype: str) -> None:
     try:
         want = row.run(torch, tensors(torch, xs, row, dtype))
     except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError) as e:
-        if "not implemented for" in str(e) or "not supported for" in str(e):
+        if any(text in str(e) for text in ("not implemented for", "not supported for", "on CPU")):
             return
         with pytest.raises((type(e), RuntimeError) if type(e) in (IndexError, ValueError) else (RuntimeError, TypeError)):
             flat_numbers(row.run(fg, tensors(fg, xs, row, dtype)))

@@ -211,12 +211,24 @@ def test_series_as_torch(name: str) -> None:
 
 
 @torch_tests
-def test_trigamma_as_torch() -> None:
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 6])
+def test_polygamma_as_torch(n: int) -> None:
     torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).uniform(-5, 30, 500)
-    np.testing.assert_allclose(
-        REGISTRY["trigamma"].lower(np, None, x), torch.polygamma(1, torch.tensor(x)).numpy(), rtol=1e-8
-    )
+    x = np.random.default_rng(0).uniform(-5 if n < 3 else 0.01, 30, 500)
+    want = torch.polygamma(n, torch.tensor(x)).numpy()
+    np.testing.assert_allclose(REGISTRY["polygamma"].lower(np, None, x, order=n), want, rtol=1e-8)
+
+
+@torch_tests
+def test_zeta_as_torch() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    s, q = rng.uniform(1.01, 12, 400), rng.uniform(0.01, 40, 400)
+    with np.errstate(all="ignore"):
+        edges = [np.array(v, float) for v in zip((1, 2), (0.5, 2), (2, 0), (3, -2), (2.5, -0.5), (3, -0.5), (np.nan, 1), (2, np.nan), (2, np.inf), strict=True)]
+        for a, b in ((s, q), tuple(edges)):
+            want = torch.special.zeta(torch.tensor(a), torch.tensor(b)).numpy()
+            np.testing.assert_allclose(REGISTRY["zeta"].lower(np, None, a, b), want, rtol=1e-9)
 
 
 def words(*texts: str) -> list[Any]:

@@ -156,7 +156,7 @@ def test_special_values(case: Case) -> None:
     with np.errstate(all="ignore"):
         got = case.prim.lower(np, None, *xs, **case.params)
         np.testing.assert_array_equal(scalar_body(case, xs), got)
-        if case.name in ("lgamma", "digamma", "trigamma", "erfinv"):
+        if case.name in ("lgamma", "digamma", "polygamma", "zeta", "erfinv"):
             return  # the row's reference covers its range only; torch is asked elsewhere
         want = case.expected(xs)[0]
     np.testing.assert_allclose(got, want, rtol=1e-14)

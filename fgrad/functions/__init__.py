@@ -27,6 +27,8 @@ from fgrad.functions.gradmode import *  # noqa: F403
 from fgrad.functions.gradmode import __all__ as _gradmode
 from fgrad.functions.linear import *  # noqa: F403
 from fgrad.functions.linear import __all__ as _linear
+from fgrad.functions.ordering import *  # noqa: F403
+from fgrad.functions.ordering import __all__ as _ordering
 from fgrad.functions.persistence import *  # noqa: F403
 from fgrad.functions.persistence import __all__ as _persistence
 from fgrad.functions.pointwise import *  # noqa: F403
@@ -35,6 +37,8 @@ from fgrad.functions.random import *  # noqa: F403
 from fgrad.functions.random import __all__ as _random
 from fgrad.functions.reductions import *  # noqa: F403
 from fgrad.functions.reductions import __all__ as _reductions
+from fgrad.functions.running import *  # noqa: F403
+from fgrad.functions.running import __all__ as _running
 from fgrad.functions.select import *  # noqa: F403
 from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
@@ -50,10 +54,12 @@ __all__ = [
     *_elementary,
     *_gradmode,
     *_linear,
+    *_ordering,
     *_persistence,
     *_pointwise,
     *_random,
     *_reductions,
+    *_running,
     *_select,
     *_shape,
     *_tensor,

@@ -1,4 +1,4 @@
-"""PyTorch's reductions, cumulative operations, softmax and sorting.
+"""PyTorch's reductions, running sums and products, softmax.
 
 `dim`: an int, a tuple, or None for all; `keepdim` keeps reduced dimensions at length 1.
 """
@@ -10,21 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fgrad.eager.record import record, record_items
+from fgrad.eager.record import record
 from fgrad.errors import ArgumentError, DtypeError, RangeError
-from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer
+from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer, unary
 from fgrad.functions.classify import isclose
 from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.pointwise import binary, div, into, maximum, minimum, ne, truth, where
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import is_inexact
+from fgrad.ir.dtypes import is_inexact, kind
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
 
 __all__ = [
-    "all", "allclose", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "count_nonzero", "cumprod",
-    "cumsum", "dist", "equal", "log_softmax", "logsumexp", "max", "mean", "median", "min", "nanmean", "nansum",
-    "norm", "prod", "softmax", "sort", "std", "std_mean", "sum", "topk", "var", "var_mean",
+    "all", "allclose", "amax", "amin", "aminmax", "any", "argmax", "argmin", "count_nonzero", "cumprod",
+    "cumsum", "dist", "equal", "log_softmax", "logsumexp", "max", "mean", "min", "nanmean", "nansum",
+    "norm", "prod", "softmax", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
 
 
@@ -71,15 +71,21 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return into(out, compose(c.mean, x, axes=axes_of(x, dim), keep=keepdim))
 
 
-def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """Sum with NaN as 0."""
-    return sum(where(ne(input, input), 0, input), dim, keepdim, dtype=dtype)
+def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+    """Sum with NaN as 0, of real numbers."""
+    if kind(input._type.dtype) == "c":
+        raise DtypeError("nansum does not support complex inputs", where=caller(), fix="sum the parts")
+    x = input if is_integer(input) else where(ne(input, input), 0, input)
+    return sum(x, dim, keepdim, dtype=dtype, out=out)
 
 
-def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """Mean of what is not NaN."""
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+    """Mean of what is not NaN, of floats."""
+    if kind(input._type.dtype) not in "f":
+        raise DtypeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}", where=caller(),
+                         fix="convert it with .float()")  # fmt: skip
     present = convert(binary(R["eq"], input, input), input._type.dtype)
-    return div(nansum(input, dim, keepdim, dtype=dtype), sum(present, dim, keepdim))
+    return into(out, div(sum(where(ne(input, input), 0, input), dim, keepdim, dtype=dtype), sum(present, dim, keepdim)))
 
 
 def _moment(rule: Callable[..., Any], x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
@@ -203,17 +209,26 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) 
     """max(x): the largest. max(x, dim): (values, indices) of the first largest. max(x, other): elementwise."""
     if dim is not None and hasattr(dim, "_value"):
         return maximum(input, dim, out=out)
-    return _extreme("max", input, dim, keepdim)
+    return _found(_extreme("max", input, dim, keepdim), out)
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
     """min(x): the smallest. min(x, dim): (values, indices) of the first smallest. min(x, other): elementwise."""
     if dim is not None and hasattr(dim, "_value"):
         return minimum(input, dim, out=out)
-    return _extreme("min", input, dim, keepdim)
+    return _found(_extreme("min", input, dim, keepdim), out)
+
+
+def _found(y: Any, out: Any) -> Any:
+    """A result, or (values, indices), written to `out`."""
+    if out is None or not isinstance(y, MinMax):
+        return into(out, y)
+    return MinMax(into(out[0], y.values), into(out[1], y.indices))
 
 
 def _arg(name: str, x: Any, dim: int | None, keepdim: bool) -> Any:
+    if kind(x._type.dtype) in "bc":
+        raise DtypeError(f"{name}(): does not support {x.dtype} input", where=caller(), fix="convert to numbers that have an order")
     if dim is None:
         flat = record(type(x)._result, R["reshape"], (x,), ((x._type.size,),))
         non_empty(flat, (0,), name)
@@ -227,24 +242,29 @@ def _arg(name: str, x: Any, dim: int | None, keepdim: bool) -> Any:
     return keep(y, axis) if keepdim else y
 
 
-def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def argmax(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """int64 index of the first largest, over all elements if dim is None."""
-    return _arg("argmax", input, dim, keepdim)
+    return into(out, _arg("argmax", input, dim, keepdim))
 
 
-def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+def argmin(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """int64 index of the first smallest."""
-    return _arg("argmin", input, dim, keepdim)
+    return into(out, _arg("argmin", input, dim, keepdim))
 
 
 def all(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
-    """True where every element is non-zero."""
-    return into(out, reduce("reduce_and", truth(input), axes_of(input, dim), keepdim))
+    """True where every element is non-zero (of uint8 tensors, uint8)."""
+    return into(out, as_bytes(input, reduce("reduce_and", truth(input), axes_of(input, dim), keepdim)))
 
 
 def any(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
-    """True where some element is non-zero."""
-    return into(out, reduce("reduce_or", truth(input), axes_of(input, dim), keepdim))
+    """True where some element is non-zero (of uint8 tensors, uint8)."""
+    return into(out, as_bytes(input, reduce("reduce_or", truth(input), axes_of(input, dim), keepdim)))
+
+
+def as_bytes(x: Any, y: Any) -> Any:
+    """Truth values of a uint8 tensor, which PyTorch gives as uint8."""
+    return convert(y, np.dtype("uint8")) if x._type.dtype == np.uint8 else y
 
 
 def count_nonzero(input: Any, dim: Any = None) -> Any:
@@ -255,26 +275,34 @@ def count_nonzero(input: Any, dim: Any = None) -> Any:
 def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
     """log(sum(exp(x)))."""
     x = floating(input)
-    return into(out, compose(c.logsumexp, x, axes=axes_of(x, dim), keep=keepdim))
+    axes = axes_of(x, dim)
+    if 0 in [x._type.shape[a] for a in axes]:
+        return into(out, unary(R["log"], sum(unary(R["exp"], x), axes, keepdim)))
+    return into(out, compose(c.logsumexp, x, axes=axes, keep=keepdim))
 
 
-def softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Any:
+def softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
     """exp(x) / sum(exp(x)) along `dim`."""
-    x = floating(input) if dtype is None else convert(input, as_numpy(dtype))
-    return compose(c.softmax, x, axes=softmax_axes(x, dim))
+    return into(out, _soft(c.softmax, input, dim, dtype))
 
 
-def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Any:
+def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
     """log(softmax(x)) along `dim`."""
+    return into(out, _soft(c.log_softmax, input, dim, dtype))
+
+
+def _soft(rule: Callable[..., Any], input: Any, dim: int | None, dtype: Any) -> Any:
     x = floating(input) if dtype is None else convert(input, as_numpy(dtype))
-    return compose(c.log_softmax, x, axes=softmax_axes(x, dim))
+    axes = softmax_axes(x, dim)
+    return x.clone() if not x._type.size else compose(rule, x, axes=axes)
 
 
 def softmax_axes(x: Any, dim: int | None) -> tuple[int, ...]:
     """The one axis of a softmax; PyTorch's old default if none is given."""
     if dim is None:
         dim = 0 if x._type.ndim in (0, 1, 3) else 1
-    return (axis_of(x, dim),) if x._type.ndim else ()
+    axis = axis_of(x, dim)
+    return (axis,) if x._type.ndim else ()
 
 
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
@@ -282,6 +310,9 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, 
     if p == "nuc":
         raise ArgumentError("norm(p='nuc') needs a matrix decomposition", where=caller(), fix="use a vector norm")
     x = input if dtype is None else convert(input, as_numpy(dtype))
+    if is_integer(x):
+        raise DtypeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}", where=caller(),
+                         fix="convert it with .float(), or pass dtype=")  # fmt: skip
     order = 2.0 if p in ("fro", None) else float(p)
     return into(out, compose(c.norm, x, axes=axes_of(x, dim), p=order, keep=keepdim))
 
@@ -299,63 +330,6 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
 def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running product along `dim`."""
     return into(out, _cumulative("cumprod", input, dim, dtype))
-
-
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> MinMax:
-    """(values, indices) in order along `dim`; equal elements keep their order."""
-    if not input._type.shape:
-        return MinMax(input.clone(), zero_index(input))
-    axis = axis_of(input, dim)
-    index = compose(_positions, input, axis=axis)
-    values, indices = record_items(type(input)._result, R["sort"], (input, index), sort_params(axis, descending))
-    return MinMax(values, indices)
-
-
-def sort_params(axis: int, descending: bool) -> tuple[Any, ...]:
-    """Parameters of the sort primitive, in its declared order, with one key."""
-    given = {"axis": axis, "num_keys": 1, "descending": descending}
-    return tuple([given[n] for n in R["sort"].params])
-
-
-def _positions(x: Any, *, axis: int) -> Any:
-    return c.iota(shape=x.shape, dtype=np.dtype("int64"), axis=axis, device=x.device)
-
-
-def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The indices that sort along `dim`."""
-    return sort(input, dim, descending).indices
-
-
-def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> MinMax:
-    """(values, indices) of the `k` largest (smallest) along `dim`, in order."""
-    axis = axis_of(input, dim)
-    n = input._type.shape[axis] if input._type.shape else 1
-    if not 0 <= k <= n:
-        raise RangeError(f"selected index k out of range: k={k} of {n}", where=caller(), fix=f"use k from 0 to {n}")
-    if not input._type.shape:
-        return MinMax(input.clone(), zero_index(input))
-    values, indices = record_items(type(input)._result, R["top_k"], (input,), (k, axis, largest))
-    return MinMax(values, indices)
-
-
-def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower median: of all elements, or (values, indices) along `dim`."""
-    flat = record(type(input)._result, R["reshape"], (input,), ((input._type.size,),)) if dim is None else input
-    axis = 0 if dim is None else axis_of(flat, dim)
-    n = flat._type.shape[axis]
-    non_empty(flat, (axis,), "median")
-    found = topk(flat, (n + 1) // 2, axis, largest=False)
-    values, indices = (last(t, axis) for t in found)
-    if dim is None:
-        return drop(values, 0)
-    return MinMax(values, indices) if keepdim else MinMax(drop(values, axis), drop(indices, axis))
-
-
-def last(x: Any, axis: int) -> Any:
-    """The last slice along an axis, kept at length 1."""
-    s = x._type.shape
-    start = tuple(s[axis] - 1 if i == axis else 0 for i in range(len(s)))
-    return record(type(x)._result, R["slice"], (x,), (start, s, (1,) * len(s)))
 
 
 def dist(input: Any, other: Any, p: float = 2) -> Any:

@@ -139,7 +139,7 @@ def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of non-zero elements, int64[n, ndim]; or a tuple of vectors. Recording stops here."""
     cls = type(input)._result
     found = np.nonzero(np.atleast_1d(buffer_of(input)))
-    vectors = [placed(cls, np.ascontiguousarray(a), input._device) for a in found]
+    vectors = [placed(cls, np.array(a, order="C"), input._device) for a in found]
     if as_tuple:
         return tuple(vectors)
     table = np.ascontiguousarray(np.stack(found, 1).reshape(-1, input._type.ndim))
@@ -165,6 +165,8 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
 
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each integer occurs (or the sum of its weights). Recording stops here to read the largest."""
+    if input._type.ndim != 1 or not is_integer(input):
+        raise ArgumentError("bincount only supports 1-d non-negative integral inputs.", where=caller(), fix="flatten it")
     n = max(int(buffer_of(input).max()) + 1 if input._type.size else 0, minlength)
     hot = compose(c.one_hot, input, classes=n, dtype=INT64 if weights is None else weights._type.dtype)
     return sum(hot if weights is None else hot * weights[:, None], 0)
@@ -176,6 +178,6 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
     cls = type(input)._result
     found = np.unique(buffer_of(input), return_inverse=True, return_counts=True, axis=dim)
     shaped = (found[0], found[1].reshape(input._type.shape if dim is None else -1), found[2])
-    cells = [placed(cls, np.ascontiguousarray(a), input._device) for a in shaped]
+    cells = [placed(cls, np.array(a, order="C"), input._device) for a in shaped]
     chosen = [cells[0], *([cells[1]] if return_inverse else []), *([cells[2]] if return_counts else [])]
     return tuple(chosen) if len(chosen) > 1 else chosen[0]

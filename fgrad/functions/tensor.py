@@ -21,7 +21,9 @@ from fgrad.functions.complex import ComplexMethods
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
+from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
+from fgrad.functions.running import RunningMethods
 from fgrad.functions.twins import InPlaceMethods
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
@@ -29,7 +31,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ComplexMethods, ElementaryMethods, InPlaceMethods, Base):
+class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
@@ -122,8 +124,7 @@ class Tensor(ComplexMethods, ElementaryMethods, InPlaceMethods, Base):
         r.sum, r.prod, r.mean, r.var, r.std, r.amax, r.amin, r.max, r.min)  # fmt: skip
     argmax, argmin, all, any, count_nonzero, logsumexp, norm = (
         r.argmax, r.argmin, r.all, r.any, r.count_nonzero, r.logsumexp, r.norm)  # fmt: skip
-    softmax, log_softmax, cumsum, cumprod, sort, argsort, topk, median = (
-        r.softmax, r.log_softmax, r.cumsum, r.cumprod, r.sort, r.argsort, r.topk, r.median)  # fmt: skip
+    softmax, log_softmax, cumsum, cumprod, aminmax = r.softmax, r.log_softmax, r.cumsum, r.cumprod, r.aminmax
     nansum, nanmean, allclose, equal, dist = r.nansum, r.nanmean, r.allclose, r.equal, r.dist
     matmul, mm, bmm, mv, dot, outer, addmm, baddbmm = (
         linear.matmul, linear.mm, linear.bmm, linear.mv, linear.dot, linear.outer, linear.addmm, linear.baddbmm)  # fmt: skip
@@ -160,7 +161,7 @@ class Tensor(ComplexMethods, ElementaryMethods, InPlaceMethods, Base):
 
     masked_fill_, scatter_, scatter_add_ = inplace.of_each(s.masked_fill, s.scatter, s.scatter_add)
     index_add_, index_copy_, index_fill_ = inplace.of_each(s.index_add, s.index_copy, s.index_fill)
-    tril_, triu_, cumsum_ = inplace.of_each(h.tril, h.triu, r.cumsum)
+    tril_, triu_, cumsum_, cumprod_ = inplace.of_each(h.tril, h.triu, r.cumsum, r.cumprod)
     uniform_, normal_, bernoulli_ = inplace.uniform_, inplace.normal_, inplace.bernoulli_
 
     def share_memory_(self) -> Tensor:

@@ -15,7 +15,7 @@ E = Any  # a printer's value: an SSA name, a C expression, an array tile
 CALLS = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
     "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma",
-    "trigamma", "cbrt", "pow", "atan2", "hypot",
+    "polygamma", "zeta", "cbrt", "pow", "atan2", "hypot",
 )  # fmt: skip
 
 
@@ -79,5 +79,5 @@ class Machine(Protocol):
     def select(self, c: E, x: E, y: E) -> E:
         """`x` where the bool `c`, else `y`."""
 
-    def call(self, name: str, *xs: E) -> E:
+    def call(self, name: str, *xs: E, **params: int) -> E:
         """One of CALLS."""

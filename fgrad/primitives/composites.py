@@ -13,6 +13,7 @@ import numpy as np
 from fgrad.ir.apply import constant
 from fgrad.ir.dtypes import real_of
 from fgrad.ir.graph import Value
+from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.types import CPU, Device
 from fgrad.primitives.arithmetic import convert, floor, minimum, rem, rsqrt, sign, sqrt
 from fgrad.primitives.arithmetic import maximum as maximum
@@ -83,7 +84,7 @@ def log_softmax(x: Value, *, axes: Axes) -> Any:
 
 def logsumexp(x: Value, *, axes: Axes, keep: bool = False) -> Any:
     """log(sum(exp(x))), finite where it can be; -inf for an empty or all -inf row."""
-    top = finite_max(x, axes)
+    top = finite_max(x, axes) if x.dtype.kind != "c" else convert(finite_max(FUNCTIONS["real"](x), axes), dtype=x.dtype)
     y = log(kept(reduce_sum(exp(x - top), axes=axes), x.shape, axes)) + top
     return y if keep else reshape(y, shape=tuple(d for i, d in enumerate(x.shape) if i not in axes))
 

@@ -183,6 +183,47 @@ def digamma(xp: Any, x: Any) -> Any:
     return xp.where(x == 0, xp.copysign(math.inf, -x), y)
 
 
+def _hurwitz(xp: Any, s: Any, q: Any) -> Any:
+    """Hurwitz's zeta: sum over k >= 0 of (q + k)^-s, s > 1, by Euler & Maclaurin's formula from q + k >= 10 on.
+
+    1 / 0 at whole q <= 0; at other q < 0 only whole s have real terms.
+    """
+    whole = xp.floor(s) == s
+    q = xp.where((q <= 0) & (xp.floor(q) == q), math.inf, q)  # a pole: put back below
+    far, total = q, xp.zeros_like(q + s)
+    steps = int(min(10 - min(float(xp.min(xp.where(xp.isfinite(q), q, 10.0))), 10.0), 10_000)) + 1 if q.size else 0
+    for _ in range(steps):
+        short = far < 10
+        total = xp.where(short, total + xp.where(whole | (far > 0), xp.power(far, -s), math.nan), total)
+        far = xp.where(short, far + 1, far)
+    power = xp.power(far, -s)
+    y = total + far * power / (s - 1) + 0.5 * power
+    factor, inverse = s, 1 / far
+    term = power * inverse
+    for k, b in enumerate(_BERNOULLI):
+        y = y + b / math.factorial(2 * k + 2) * factor * term
+        factor = factor * (s + 2 * k + 1) * (s + 2 * k + 2)
+        term = term * inverse * inverse
+    return y
+
+
+def zeta(xp: Any, s: Any, q: Any) -> Any:
+    """Hurwitz's zeta with its edges: inf at s = 1 and at the poles, NaN below 1."""
+    y = xp.where((q <= 0) & (xp.floor(q) == q), math.inf, _hurwitz(xp, xp.where(s > 1, s, 2.0), q))
+    y = xp.where((q < 0) & (xp.floor(q) != q) & (xp.floor(s) != s), math.nan, y)
+    return xp.where(s == 1, math.inf, xp.where(s < 1, math.nan, xp.where((s != s) | (q != q), math.nan, y)))
+
+
+def polygamma(xp: Any, x: Any, n: int) -> Any:
+    """The n-th derivative of digamma."""
+    if n == 0:
+        return digamma(xp, x)
+    if n == 1:
+        return trigamma(xp, x)
+    sign = 1.0 if n % 2 else -1.0
+    return sign * math.factorial(n) * zeta(xp, xp.full_like(x, n + 1.0), x)
+
+
 def trigamma(xp: Any, x: Any) -> Any:
     """Derivative of digamma: asymptotic series from 10, steps up to it, reflection below 0."""
     negative = x <= 0

@@ -169,14 +169,28 @@ def lgamma(x: Any) -> Any:
     """Logarithm of `|Γ(x)|`; inf at 0, -1, -2, ..."""
 
 
-@elementwise("f", _series(special.digamma), _call("digamma"), jvp={0: lambda dx, y, x: dx * trigamma(x)})
+@elementwise("f", _series(special.digamma), _call("digamma"), jvp={0: lambda dx, y, x: dx * polygamma(x, order=1)})
 def digamma(x: Any) -> Any:
     """Derivative of lgamma; NaN at -1, -2, ..., -inf at 0 and +inf at -0, as in PyTorch."""
 
 
-@elementwise("f", _series(special.trigamma), _call("trigamma"))
-def trigamma(x: Any) -> Any:
-    """Derivative of digamma; it has no derivative rule of its own."""
+@elementwise(
+    "f",
+    wide(lambda xp, x, *, order: special.polygamma(xp, x, order), "float64"),
+    lambda m, x, *, order: m.call("polygamma", x, order=order),
+    jvp={0: lambda dx, y, x, *, order: dx * polygamma(x, order=order + 1)},
+)
+def polygamma(x: Any, *, order: int) -> Any:
+    """The derivative of digamma of this order, 0 or more."""
+
+
+def _zeta_q(d: Value, y: Value, s: Value, q: Value) -> Any:
+    return -d * (s * zeta(s + 1, q))
+
+
+@elementwise("f", wide(special.zeta, "float64"), _call("zeta"), jvp={1: _zeta_q})
+def zeta(s: Any, q: Any) -> Any:
+    """Hurwitz's zeta, the sum of (q + k)^-s over k >= 0; inf at s = 1, NaN below. Its derivative by `s` is not known."""
 
 
 def _shift(x: Value, at: Value, value: float) -> Any:

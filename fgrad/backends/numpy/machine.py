@@ -212,7 +212,7 @@ class LLVM:
         """`x` where `c`, else `y`."""
         return self._new(f"select {c.type} {c.text}, {x.type} {x.text}, {y.type} {y.text}", x)
 
-    def call(self, name: str, *xs: E) -> E:
+    def call(self, name: str, *xs: E, **params: int) -> E:
         """One of the functions that have code here."""
         function: Any = FUNCTIONS.get(name)
         if function is None or xs[0].dtype not in FLOAT:
