@@ -111,28 +111,34 @@ def save(obj: Any, f: Any) -> None:
 def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: bool | None = None) -> Any:
     """What `save` wrote, from a path or an open binary file; nothing in the file is executed.
 
-    map_location: the device to put tensors on.  Raises RuntimeError naming what was found if the file is another format.
+    map_location: the device to put tensors on (of a function `storage, place` its first argument is kept).  Raises RuntimeError naming what was found if the file is another format.
     """
     data = f.read() if hasattr(f, "read") else Path(f).read_bytes()
     metadata = header(data, getattr(f, "name", f))
     arrays = need("safetensors.numpy").load(data)
     shapes = json.loads(metadata["shapes"])
-    device = CPU if map_location is None else device_of(map_location)
+    device = place(map_location)
     return decode(json.loads(metadata["tree"]), arrays, shapes, device, {})
+
+
+def place(map_location: Any) -> Any:
+    """The device of map_location: a device, a mapping from "cpu", or a function that keeps tensors where they are."""
+    if isinstance(map_location, dict):
+        map_location = map_location.get("cpu")
+    return CPU if map_location is None or callable(map_location) else device_of(map_location)
 
 
 def header(data: bytes, name: Any) -> dict[str, str]:
     """The metadata of one of our files."""
-    problem = "a PyTorch zip archive" if data[:2] == b"PK" else "a pickle" if data[:1] == b"\x80" else None
-    if problem is None:
-        try:
-            (size,) = struct.unpack("<Q", data[:8])
-            found = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-            if found.get("fgrad") == FORMAT:
-                return dict(found)
-            problem = f"a safetensors file of format {found.get('fgrad')!r}"
-        except (struct.error, ValueError, AttributeError):
-            problem = "neither a safetensors file nor anything known"
+    try:  # first: the length that a safetensors file begins with may look like the marks of other formats
+        (size,) = struct.unpack("<Q", data[:8])
+        found = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+        if found.get("fgrad") == FORMAT:
+            return dict(found)
+        problem = f"a safetensors file of format {found.get('fgrad')!r}"
+    except (struct.error, ValueError, AttributeError):
+        known = "a PyTorch zip archive" if data[:2] == b"PK" else "a pickle" if data[:1] == b"\x80" else None
+        problem = known or "neither a safetensors file nor anything known"
     raise FileError(f"load: {name} is {problem}", where=caller(), fix="load a file that fgrad.save wrote")
 
 
