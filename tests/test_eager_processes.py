@@ -94,3 +94,13 @@ def test_recursion_through_a_callback() -> None:
     shape = fg.ShapeDtypeStruct((2,), np.float32)
     f = fg.jit(lambda x: fg.pure_callback(outside, shape, x) * 2)
     assert np.asarray(f(np.ones(2, np.float32))).tolist() == [4.0, 4.0]
+
+
+def test_backward_in_another_thread_than_the_one_that_recorded() -> None:
+    x = fg.ones(3).requires_grad_()
+    y = (x * x).sum()
+    worker = threading.Thread(target=y.backward)
+    worker.start()
+    worker.join()
+    assert y.grad is None
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]

@@ -151,7 +151,12 @@ def set_aside(tape: Tape, live: Sequence[Any]) -> None:
 
 def alone(tape: Tape, t: Any) -> Any:
     """The buffer of one tensor, the tape left as it is."""
-    wanted = without_functions((t._value,)) if tape.functions else (t._value,)
+    return value_of(tape, t._value)
+
+
+def value_of(tape: Tape, v: Value) -> Any:
+    """The buffer of one value, the tape left as it is."""
+    wanted = without_functions((v,)) if tape.functions else (v,)
     inputs, _ = leaves_before(wanted, tape)
     buffers = [tape.bound[v] if v in tape.bound else tape.inputs[v.params[0]] for v in inputs]
     return interpret(Graph(*closed(inputs, wanted)), buffers, {})[0]

@@ -13,7 +13,7 @@ from fgrad.eager.cell import Cell
 from fgrad.eager.history import Segment
 from fgrad.eager.tape import Tape
 from fgrad.ir.apply import apply, node
-from fgrad.ir.graph import Value
+from fgrad.ir.graph import Value, topological
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU
 from fgrad.primitives import structure
@@ -30,7 +30,9 @@ def enter(tape: Tape, x: Cell) -> Value:
     extra = x._extra
     if tape.tracing:
         return enter_tracing(tape, x)
-    if extra is not None:
+    if x._data is None and x._tape is not None and x._value.needs and (extra is None or extra.base is None):
+        v = borrow(tape, x)
+    elif extra is not None:
         if extra.base is not None:
             v = enter_view(tape, x)
         elif extra.history is not None and extra.history is not engine.FREED and not extra.history[0].freed:
@@ -56,6 +58,33 @@ def enter_buffer(tape: Tape, x: Cell) -> Value:
     v = tape.input(x._value.type, data, x._value.needs)
     tape.cells[v] = x
     return v
+
+
+def borrow(tape: Tape, x: Cell) -> Value:
+    """A tensor that waits on another thread's tape, recorded again on this one, so that backward() passes through it."""
+    other, root = x._tape, x._value
+    if root in other.cells:  # a leaf itself
+        engine.force(x)
+        return enter_buffer(tape, x)
+    ends = [v for v in other.cells if v.prim is not None]
+    nodes = topological((root,), ends)
+    given: dict[Value, Value] = {}
+    for v in dict.fromkeys(y for n in nodes for y in n.operands if y in other.cells or (y.prim is None and y.const is None)):
+        cell = other.cells.get(v)
+        if cell is not None and cell._value is v and cell._tape is other:
+            engine.force(cell)
+            given[v] = enter(tape, cell)
+        else:  # written since, on another tape by now, or no cell's any more
+            data = engine.value_of(other, v)
+            new = given[v] = tape.input(v.type, data, v.needs)
+            if cell is not None:
+                tape.cells[new] = cell
+    around = [v for v in (*other.functions, *other.hooked) if v in {*nodes, root}]
+    wanted = [root, *around]
+    made: dict[Value, Value] = dict(zip(wanted, substitute(wanted, given), strict=True))
+    tape.functions.update({made[v]: other.functions[v] for v in around if v in other.functions})
+    tape.hooked.update({made[v]: other.hooked[v] for v in around if v in other.hooked})
+    return made[root]
 
 
 def enter_tracing(tape: Tape, x: Cell) -> Value:
