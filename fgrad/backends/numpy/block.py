@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -198,7 +199,7 @@ class Block:
     def bits(self, x: Value) -> str:
         """The memory of `x` as integers: a view."""
         name, kind = self.name(x), calls.INTEGERS[x.dtype.itemsize]
-        own = f"{name}_bits"
+        own = re.sub(r"\W", "_", f"{name}_bits")
         if self.text.fixed(name):
             self.text.views[own] = (lambda xp, out, a: a.view(kind), (name,), {})
         elif own not in self.integers:
