@@ -6,10 +6,11 @@ Imports `errors` only. Nodes are dict (keys sorted), list, tuple, NamedTuple, Or
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fgrad.errors import TreeError, need
+from fgrad.errors import TreeError, Where, need
 
 __all__ = [
     "all",
@@ -39,6 +40,14 @@ def _optree() -> Any:
     while _PENDING:
         _PENDING.pop()(optree)
     return optree
+
+
+def _user() -> Where | None:
+    """The innermost frame outside fgrad, for a message."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("fgrad."):
+        frame = frame.f_back  # type: ignore[assignment]  # ends as None
+    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Structure]:
@@ -73,7 +82,10 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], b
     except ValueError as e:
         if not rest or isinstance(e, TreeError) or "mismatch" not in str(e).lower():
             raise
-        raise TreeError(f"tree.map: the trees differ in structure: {e}", fix="give trees of one structure") from e
+        found = " and ".join(str(structure(t, is_leaf)) for t in (tree, *rest))
+        raise TreeError(
+            f"tree.map: the trees differ in structure: {found}", where=_user(), fix="give trees of one structure"
+        ) from e
 
 
 _ABSENT: Any = object()
@@ -106,7 +118,9 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] |
     try:
         return _optree().tree_broadcast_prefix(prefix_tree, full_tree, is_leaf, namespace=_NAMESPACE)
     except ValueError as e:
-        raise TreeError(f"tree.broadcast: the first tree is no prefix of the second: {e}", fix="give a prefix") from e
+        raise TreeError(
+            f"tree.broadcast: {structure(prefix_tree)} is no prefix of {structure(full_tree)}", where=_user(), fix="give a prefix"
+        ) from e
 
 
 def transpose(outer_treedef: Structure, inner_treedef: Structure | None, pytree_to_transpose: Any) -> Any:
@@ -141,7 +155,10 @@ def broadcast_prefix(prefix: Any, tree: Any, what: str) -> list[Any]:
             namespace=_NAMESPACE,
         )
     except ValueError as e:
-        raise TreeError(f"{what} does not fit the tree it is for: {e}", fix=f"make {what} a prefix of that tree") from e
+        raise TreeError(
+            f"{what}={prefix} does not fit the tree it is for, {structure(tree)}", where=_user(),
+            fix=f"make {what} a prefix of that tree",
+        ) from e  # fmt: skip
     return [x[0] for x in found]
 
 

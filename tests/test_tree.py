@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import fgrad
 from fgrad import tree
 
 jax = pytest.importorskip("jax")
@@ -37,8 +39,19 @@ def test_as_jax(case):
     assert CASES[case](tree) == CASES[case](jax.tree)
 
 
-def test_errors():
-    with pytest.raises(TypeError, match="empty tree"):
-        tree.reduce(lambda a, b: a, [])
-    with pytest.raises(ValueError, match="no prefix"):
-        tree.broadcast([1, 2], [1])
+ERRORS = [
+    (lambda: tree.reduce(lambda a, b: a, []), TypeError, "empty tree"),
+    (lambda: tree.broadcast([1, 2], [1]), ValueError, r"\[\*, \*\]\) is no prefix of .*\[\*\]\)\n  at .*test_tree.py"),
+    (lambda: tree.map(lambda a, b: a, {"a": np.ones(9)}, {"b": np.ones(9)}), ValueError,
+     r"structure: PyTreeSpec\({'a': \*}\) and PyTreeSpec\({'b': \*}\)\n  at .*test_tree.py:\d+: "),
+    (lambda: fgrad.vmap(lambda p: p["a"], in_axes=({"a": 0, "z": 1},))({"a": np.ones(9)}), ValueError,
+     r"in_axes=\({'a': 0, 'z': 1},\) does not fit .*\({'a': \*},\)\)\n  at .*test_tree.py:\d+: "),
+    (lambda: fgrad.vmap(lambda p: p, out_axes=(0, 1))(np.ones(9)), ValueError, r"out_axes=\(0, 1\) does not fit .*\*\)\n  at "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(ERRORS)))
+def test_errors_show_structures_and_the_line(case):
+    f, kind, text = ERRORS[case]
+    with pytest.raises(kind, match=text):
+        f()
