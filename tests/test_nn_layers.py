@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import fgrad
+
+torch = pytest.importorskip("torch")
 
 
 def wave(shape: tuple[int, ...], k: float = 1.3) -> np.ndarray:

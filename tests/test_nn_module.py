@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import fgrad
+
+torch = pytest.importorskip("torch")
 
 BOTH = [torch, fgrad]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 import fgrad.utils.data
 from fgrad.utils.data import DataLoader, Dataset, IterableDataset
+
+torch = pytest.importorskip("torch")
 
 
 class Counting(Dataset[int]):
