@@ -201,3 +201,13 @@ def test_nodes_of_nested_graphs_have_costs_and_lines_too():
     assert re.search(r"\n    %2: float32\[4\] = add\(.+\)  # 4 FLOP, 48 B; .*test_inspector.py:\d+: r = inspect", listed)
     assert same(parse_graph(listed), r.ir)
     assert "#" not in "\n".join(listing(r.ir, Labels().number(r.ir), notes=False))
+
+
+def test_calls_of_jitted_functions_are_seen() -> None:
+    """They run their program without a tape; whoever watches is told all the same."""
+    inner = fgrad.jit(lambda x: fnp.sin(x) * 2)
+    inner(fnp.ones(2))
+    assert "sin" in str(fgrad.inspect(lambda x: inner(x))(fnp.ones(2)))
+    with fgrad.capture() as seen:
+        inner(fnp.ones(2))
+    assert len(seen.graphs) == 1

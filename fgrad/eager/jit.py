@@ -11,7 +11,7 @@ import numpy as np
 
 from fgrad import tree
 from fgrad.backends import compile_graph, devices
-from fgrad.eager import explain
+from fgrad.eager import engine, explain
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES, as_cell, host_array
 from fgrad.eager.effects import settle
@@ -192,6 +192,8 @@ def call(s: Specialisation, leaves: Sequence[Any]) -> Any:
     program = s.program
     if program is None:
         program = s.program = compile_graph(s.recorded.graph, donation(s))
+    for watch in engine.WATCHERS:
+        watch(s.recorded.graph, donation(s))
     found = program(arrays)
     if s.donated:
         give_away([leaves[i] for i in s.donated])
@@ -219,6 +221,8 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
     arrays = [settled(t, i in s.donated) for i, t in enumerate(everything)]
     if s.program is None:
         s.program = compile_graph(recorded.graph, donation(s))
+    for watch in engine.WATCHERS:
+        watch(recorded.graph, donation(s))
     found = s.program([*arrays, *random_buffers(recorded)])
     give_away([leaves[i] for i in s.donated])
     if recorded.written:
