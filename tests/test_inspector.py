@@ -210,4 +210,4 @@ def test_calls_of_jitted_functions_are_seen() -> None:
     assert "sin" in str(fgrad.inspect(lambda x: inner(x))(fnp.ones(2)))
     with fgrad.capture() as seen:
         inner(fnp.ones(2))
-    assert len(seen.graphs) == 1
+    assert len(seen.steps) == 1
