@@ -130,3 +130,19 @@ def test_every_name_of_a_policy_is_one():
         assert np.allclose(fgrad.grad(f)(w), plain)
     assert len(names) == 6
     assert fgrad.checkpoint_policies.dots_saveable != fgrad.checkpoint_policies.dots_with_no_batch_dims_saveable
+
+
+def test_defjvps_of_none_is_a_constant_function():
+    f = fgrad.custom_jvp(lambda x, y: {"product": x * y, "n": 3})
+    f.defjvps(None, None)
+    assert [float(g) for g in fgrad.grad(lambda x, y: f(x, y)["product"], (0, 1))(2.0, 3.0)] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(fgrad.custom_jvp, "defjvp"), (fgrad.custom_vjp, "defvjp")])
+def test_a_custom_function_without_rules_says_how_to_give_them(kind, text):
+    with pytest.raises(ValueError, match=rf"(?s)no derivative rule is defined for cube.*fix: call {text}\("):
+        kind(cube)(2.0)
+
+
+def cube(x):
+    return x**3

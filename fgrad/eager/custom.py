@@ -31,7 +31,7 @@ from fgrad.eager.closures import (
     types_of,
     wrap_results,
 )
-from fgrad.eager.convert import FACES
+from fgrad.eager.convert import FACES, as_cell
 from fgrad.eager.tape import tensor_type
 from fgrad.eager.trace import Recorded
 from fgrad.errors import ArgumentError, TreeError
@@ -41,6 +41,7 @@ from fgrad.ir.types import TensorType
 from fgrad.transforms.jvp import zeros
 
 DEPTH = 3  # rules inside rules
+Join = Callable[[Sequence[Any]], list[Any]]
 
 
 class _Nesting(threading.local):
@@ -54,14 +55,25 @@ _NESTING = _Nesting()
 class Custom(ABC):
     """What both share: arguments split into those with a derivative and the others."""
 
+    define = ""  # how the rules are given
+    rules: tuple[Function, ...] = ()
+
     def __init__(self, fun: Function, nondiff_argnums: int | Sequence[int] = ()) -> None:
         update_wrapper(self, fun)
         self.fun = fun
         self.nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
 
-    @abstractmethod
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
+        if not self.rules:
+            name = getattr(self.fun, "__name__", "the function")
+            raise ArgumentError(f"no derivative rule is defined for {name}", where=caller(), fix=f"call {self.define}")
+        given = self.positional(args, kwargs)
+        return self.fun(*given) if self.at_bottom() else self.record(*self.split(given))
+
+    @abstractmethod
+    def record(self, fixed: list[Any], rest: tuple[Any, ...], join: Join) -> Any:
+        """The function's value as a node that carries its rules."""
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method, the object is an argument like the others."""
@@ -79,7 +91,7 @@ class Custom(ABC):
         bound.apply_defaults()
         return bound.args
 
-    def split(self, args: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...], Callable[[Sequence[Any]], list[Any]]]:
+    def split(self, args: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...], Join]:
         """(nondiff arguments, the others, a function that puts those back among the former)."""
         at = sorted(i % len(args) for i in self.nondiff)
         fixed = [args[i] for i in at]
@@ -125,11 +137,11 @@ class custom_jvp(Custom):  # noqa: N801  # JAX's name
     5.0
     """
 
-    rule: Function | None = None
+    define = "defjvp(rule)"
 
     def defjvp(self, jvp: Function, symbolic_zeros: bool = False) -> Function:
         """Sets the rule; returns it, so that it can be used as a decorator."""
-        self.rule = jvp
+        self.rules = (jvp,)
         return jvp
 
     def defjvps(self, *jvps: Function | None) -> None:
@@ -138,21 +150,15 @@ class custom_jvp(Custom):  # noqa: N801  # JAX's name
         def rule(primals: Any, tangents: Any) -> Any:
             out = self(*primals)
             parts = [j(t, out, *primals) for j, t in zip(jvps, tangents, strict=True) if j is not None]
-            total = parts[0]
+            total = parts[0] if parts else tree.map(lambda y: zero_cell(as_cell(y)), out)
             for p in parts[1:]:
                 total = tree.map(lambda a, b: a + b, total, p)
             return out, total
 
-        self.rule = rule
+        self.rules = (rule,)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's value."""
-        if self.rule is None:
-            raise ArgumentError(f"no jvp rule is defined for {self.__name__}", where=caller(), fix="call defjvp(rule)")  # type: ignore[attr-defined]  # update_wrapper sets it
-        given = self.positional(args, kwargs)
-        if self.at_bottom():
-            return self.fun(*given)
-        fixed, rest, join = self.split(given)
+    def record(self, fixed: list[Any], rest: tuple[Any, ...], join: Join) -> Any:
+        """The function's value as a node that carries its rule."""
         cells, spec, _ = flat_cells(rest)
         build = tree.unflattener(spec)
         main = record_call(self.fun, "custom_jvp", types_of(cells), lambda xs: tuple(join(build(xs))))
@@ -178,8 +184,7 @@ class custom_jvp(Custom):  # noqa: N801  # JAX's name
             return (*fixed, tuple(build(xs[:n])), tuple(build(tangents)))
 
         types = types_of(cells)
-        assert self.rule is not None
-        return record_call(self.rule, "custom_jvp", [*types, *[k for k in types if k[1].inexact]], arguments)
+        return record_call(self.rules[0], "custom_jvp", [*types, *[k for k in types if k[1].inexact]], arguments)
 
     def tangents_out(self, main: Recorded, rule: Recorded) -> list[Value]:
         """The rule's tangents of the function's inexact results, checked."""
@@ -218,21 +223,14 @@ class custom_vjp(Custom):  # noqa: N801  # JAX's name
     10.0
     """
 
-    fwd: Function | None = None
-    bwd: Function | None = None
+    define = "defvjp(fwd, bwd)"
 
     def defvjp(self, fwd: Function, bwd: Function, symbolic_zeros: bool = False, optimize_remat: bool = False) -> None:
         """Sets both halves of the rule."""
-        self.fwd, self.bwd = fwd, bwd
+        self.rules = (fwd, bwd)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's value."""
-        if self.fwd is None:
-            raise ArgumentError(f"no vjp rule is defined for {self.__name__}", where=caller(), fix="call defvjp(fwd, bwd)")  # type: ignore[attr-defined]  # update_wrapper sets it
-        given = self.positional(args, kwargs)
-        if self.at_bottom():
-            return self.fun(*given)
-        fixed, rest, join = self.split(given)
+    def record(self, fixed: list[Any], rest: tuple[Any, ...], join: Join) -> Any:
+        """The function's value as a node that carries its rules."""
         cells, spec, _ = flat_cells(rest)
         build = tree.unflattener(spec)
 
@@ -241,7 +239,7 @@ class custom_vjp(Custom):  # noqa: N801  # JAX's name
 
         main = record_call(self.fun, "custom_vjp", types_of(cells), arguments)
         with self.in_rule():
-            fwd = record_call(self.fwd, "custom_vjp", types_of(cells), arguments)
+            fwd = record_call(self.rules[0], "custom_vjp", types_of(cells), arguments)
             residuals = residual_places(fwd, main)
             bwd = self.record_bwd(fixed, main, fwd, residuals, cells)
         cts = cotangents(bwd, rest, cells)
@@ -277,8 +275,7 @@ class custom_vjp(Custom):  # noqa: N801  # JAX's name
             cts = [next(given) if t.inexact else concrete(c, devices.zeros(t), t) for c, t in outs]
             return (*fixed, build_res(xs[:n]), build_out(cts))
 
-        assert self.bwd is not None
-        return record_call(self.bwd, "custom_vjp", [*types, *[k for k in outs if k[1].inexact]], arguments)
+        return record_call(self.rules[1], "custom_vjp", [*types, *[k for k in outs if k[1].inexact]], arguments)
 
 
 def residual_places(fwd: Recorded, main: Recorded) -> Any:
