@@ -276,17 +276,25 @@ def deliver(tape: Tape, cell: Any, g: Value) -> None:
             g = run_hooks(tape, cell, g)
         finally:
             tape.busy = busy
-    cls, g = type(cell)._result, mirrored(tape, g)
-    old = extra.grad
-    if old is None:
-        extra.grad = wrap(cls, tape, g)
-        return
+    g = mirrored(tape, g)
+    extra.grad = wrap(type(cell)._result, tape, g if extra.grad is None else added(tape, extra.grad, g))
+    if extra.after:
+        busy, tape.busy = tape.busy, True
+        try:
+            for hook in list(extra.after.values()):
+                hook(cell)
+        finally:
+            tape.busy = busy
+
+
+def added(tape: Tape, old: Any, g: Value) -> Value:
+    """A gradient on top of what is there."""
     was = old._value if old._tape is tape else enter(tape, old)
     key = ("accumulate", was, g)
-    total = tape.memo.get(key)
+    total: Value | None = tape.memo.get(key)
     if total is None:
         total = tape.memo[key] = FUNCTIONS["add"](was, g)
-    extra.grad = wrap(cls, tape, total)
+    return total
 
 
 def consume(tape: Tape, given: Cts) -> None:

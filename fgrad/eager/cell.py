@@ -15,7 +15,7 @@ _new = object.__new__
 class Extra:
     """What few cells have: gradient, version, history, views, hooks."""
 
-    __slots__ = ("base", "error", "exposed", "grad", "history", "hooks", "path", "retain", "version", "views")
+    __slots__ = ("after", "base", "error", "exposed", "grad", "history", "hooks", "path", "retain", "version", "views")
 
     def __init__(self) -> None:
         self.grad: Any = None
@@ -26,6 +26,7 @@ class Extra:
         self.path: tuple[Any, ...] = ()  # ((prim, params, shape before), ...) from base to view
         self.exposed = False  # somebody outside may hold the buffer
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
+        self.after: dict[int, Callable[[Any], Any]] | None = None  # hooks that run once .grad is there
         self.retain = False
         self.error: Exception | None = None  # what computing it alone raised
 

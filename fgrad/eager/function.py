@@ -10,7 +10,8 @@ from fgrad.eager.enter import enter, intern
 from fgrad.eager.mode import set_grad
 from fgrad.eager.record import items, mirrored, wrap
 from fgrad.eager.tape import THREAD, Tape
-from fgrad.errors import GradError, TreeError
+from fgrad.eager.views import rebind
+from fgrad.errors import GradError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY
@@ -25,6 +26,7 @@ class Context:
         self._versions: tuple[int, ...] = ()
         self._materialize = True
         self._plain: set[int] = set()
+        self._dirty: set[int] = set()
         self.needs_input_grad: tuple[bool, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
@@ -49,7 +51,8 @@ class Context:
         self._plain.update(id(t) for t in tensors)
 
     def mark_dirty(self, *tensors: Any) -> None:
-        """Accepted: in-place writes are seen anyway."""
+        """Arguments that forward wrote in place and returns."""
+        self._dirty.update(id(t) for t in tensors)
 
     def set_materialize_grads(self, value: bool) -> None:
         """If False, backward gets None for outputs without gradient instead of zeros."""
@@ -79,16 +82,19 @@ class Node:
         back = back if isinstance(back, tuple) else (back,)
         count = context._count  # type: ignore[attr-defined]
         if len(back) < count or any(g is not None for g in back[count:]):
-            raise TreeError(
+            raise GradError(
                 f"function {cls.__name__}Backward returned an incorrect number of gradients (expected {count}, got "
                 f"{len(back)})", where=caller(), fix="return one gradient, or None, for each argument of forward",
             )  # fmt: skip
         out = []
         for place, x in zip(self.places, v.operands[self.n :], strict=True):
             g = back[place]
+            if g is not None and not isinstance(g, Cell):
+                raise GradError(f"{cls.__name__}.backward: expected a tensor or None, got {type(g).__name__}", where=caller(),
+                                fix="return tensors")  # fmt: skip
             if g is not None and x.needs:
                 if g._type.shape != x.shape:
-                    raise TreeError(
+                    raise GradError(
                         f"function {cls.__name__}Backward returned an invalid gradient at index {place} - got "
                         f"{g._type} but expected shape compatible with {x.type}", where=caller(),
                         fix="return a gradient of the argument's shape",
@@ -120,6 +126,8 @@ class Function:
         context = Context()
         context.needs_input_grad = tuple(isinstance(a, Cell) and a._value.needs for a in args)
         recording = THREAD.grad and any(context.needs_input_grad)
+        tape = THREAD.tape  # as they are before forward may write to them
+        inputs = [a._value if a._tape is tape else enter(tape, a) for a in args if isinstance(a, Cell)] if recording else []
         before = set_grad(False)
         try:
             if hasattr(cls, "setup_context"):
@@ -129,10 +137,14 @@ class Function:
                 out = cls.forward(context, *args, **kwargs)
         finally:
             set_grad(before)
-        return record_call(cls, context, args, out) if recording else out
+        if not recording:
+            return out
+        if THREAD.tape is not tape:  # forward asked for numbers: what was recorded so far is done
+            inputs = [enter(THREAD.tape, a) for a in args if isinstance(a, Cell)]
+        return record_call(cls, context, args, inputs, out)
 
 
-def record_call(cls: type[Function], context: Context, args: tuple[Any, ...], out: Any) -> Any:
+def record_call(cls: type[Function], context: Context, args: tuple[Any, ...], inputs: list[Value], out: Any) -> Any:
     """The outputs as results of one opaque node whose derivative is the class's backward."""
     results = out if isinstance(out, tuple) else (out,)
     tape = THREAD.tape
@@ -140,7 +152,7 @@ def record_call(cls: type[Function], context: Context, args: tuple[Any, ...], ou
     context._face = type(tensors[0])._result  # type: ignore[attr-defined]
     context._count = len(args)  # type: ignore[attr-defined]
     places = [i for i, a in enumerate(args) if isinstance(a, Cell)]
-    operands = tuple(enter(tape, t) for t in [*tensors, *(args[i] for i in places)])
+    operands = (*(enter(tape, t) for t in tensors), *inputs)
     label = (cls, len(tape.functions))
     node = intern(tape, REGISTRY["opaque"], operands, (len(tensors), label))
     tape.functions[node] = Node(cls, context, places, len(tensors))
@@ -152,5 +164,9 @@ def record_call(cls: type[Function], context: Context, args: tuple[Any, ...], ou
             continue
         v = next(made)
         plain = id(t) in context._plain or not v.type.inexact
+        if id(t) in context._dirty and not plain and t._tape is tape:
+            rebind(tape, t, v)
+            done.append(t)
+            continue
         done.append(t if plain else wrap(type(t)._result, tape, v))
     return tuple(done) if isinstance(out, tuple) else done[0]

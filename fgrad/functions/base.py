@@ -193,10 +193,12 @@ class Base(Described):
 
     @grad.setter
     def grad(self, g: Any) -> None:
-        if g is not None and (not isinstance(g, Cell) or g._type.shape != self._type.shape):
+        if g is not None and not isinstance(g, Cell):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(g).__name__}")
+        if g is not None and (g._type.shape != self._type.shape or g._type.dtype != self._type.dtype):
             raise ShapeError(
-                f"assigned grad has data of a different size: {getattr(g, '_type', type(g).__name__)} for {self._type}",
-                where=caller(), fix="assign a tensor of the same shape, or None",
+                f"assigned grad has data of a different size or dtype: {g._type} for {self._type}", where=caller(),
+                fix="assign a tensor of the same shape and dtype, or None",
             )  # fmt: skip
         if g is not None or self._extra is not None:
             self.extra.grad = g
@@ -238,6 +240,8 @@ class Base(Described):
         backward (default: create_graph).  create_graph: record the derivatives, for higher orders.
         """
         given = [inputs] if isinstance(inputs, Cell) else inputs
+        if given is not None and not len(given):
+            raise GradError("`inputs` argument to `backward()` cannot be empty.", where=caller(), fix="name tensors, or leave it out")
         keep = create_graph if retain_graph is None else retain_graph
         autograd.backward([self], [gradient], keep, create_graph, given)
 
@@ -251,6 +255,16 @@ class Base(Described):
             extra.hooks = {}
         self._watch()
         return Handle(extra.hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Handle:
+        """`hook(tensor)` at every backward, once the gradient of this leaf has been added to `.grad`."""
+        if not self._value.needs or not is_leaf(self):
+            raise GradError("post accumulate grad hooks cannot be registered on non-leaf tensors", where=caller(),
+                            fix="use register_hook")  # fmt: skip
+        extra = self.extra
+        if extra.after is None:
+            extra.after = {}
+        return Handle(extra.after, hook)
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a non-leaf in `.grad`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -34,10 +35,37 @@ class _Mode:
         mode.set_grad(self._before.pop())
 
     def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(f):
+            return self._generator(f)
+
         @wraps(f)
         def run(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return f(*args, **kwargs)
+
+        return run
+
+    def _generator(self, f: Callable[..., Any]) -> Callable[..., Any]:
+        """A generator in this mode: set while its own code runs, not while its caller's does."""
+
+        @wraps(f)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            made = f(*args, **kwargs)
+            resume, given = made.send, None
+            while True:
+                try:
+                    with self:
+                        found = resume(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume, given = made.send, (yield found)
+                except GeneratorExit:
+                    with self:
+                        made.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001  # what the caller throws is the generator's to handle
+                    resume, given = made.throw, error
 
         return run
 
@@ -86,6 +114,12 @@ class set_grad_enabled(_Mode):  # noqa: N801
         super().__init__()
         self.on = bool(mode)
         self._first: bool | None = _set(self.on)
+
+    def __call__(self, f: Callable[..., Any]) -> Callable[..., Any]:  # noqa: D102  # as its base's
+        if self._first is not None:  # decorating: the mode is for the function's calls alone
+            _set(self._first)
+            self._first = None
+        return super().__call__(f)
 
     def __enter__(self) -> None:
         if self._first is None:
