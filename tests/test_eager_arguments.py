@@ -146,3 +146,15 @@ def test_a_custom_function_without_rules_says_how_to_give_them(kind, text):
 
 def cube(x):
     return x**3
+
+
+@pytest.mark.parametrize(("rule", "text"), [
+    (lambda p, t: (p[0][:2], t[0]), r"result of the rule, leaf 0 has type float64\[2\] where float64\[4\] is expected"),
+    (lambda p, t: ((p[0],), t[0]), r"a jvp rule returned results of structure PyTreeSpec\(\(\*,\)\)"),
+    (lambda p, t: (p[0], (t[0],)), r"a jvp rule returned tangents of structure PyTreeSpec\(\(\*,\)\)"),
+])  # fmt: skip
+def test_a_jvp_rule_returns_the_function_s_results_too(rule, text):
+    f = fgrad.custom_jvp(lambda x: 2 * x)
+    f.defjvp(rule)
+    with pytest.raises(TypeError, match=text):
+        f(A[0])

@@ -191,11 +191,15 @@ class custom_jvp(Custom):  # noqa: N801  # JAX's name
         out = tree.unflatten(rule.out_spec, list(range(rule.n_out)))
         if not isinstance(out, tuple | list) or len(out) != 2:
             raise TreeError("a jvp rule must return a pair (out, tangent_out)", where=caller(), fix="return both")
-        if tree.structure(out[1]) != main.out_spec:
-            raise TreeError(
-                f"a jvp rule returned tangents of structure {tree.structure(out[1])} for results {main.out_spec}",
-                where=caller(), fix="return a tangent for each result",
-            )  # fmt: skip
+        for part, what in zip(out, ("results", "tangents"), strict=True):
+            if tree.structure(part) != main.out_spec:
+                raise TreeError(
+                    f"a jvp rule returned {what} of structure {tree.structure(part)}, the function {main.out_spec}",
+                    where=caller(), fix="return the function's result and a tangent for each part of it",
+                )  # fmt: skip
+        wanted = main.graph.output_types
+        values = [retyped(rule.graph.outputs[i], rule.classes[i], t) for i, t in zip(tree.leaves(out[0]), wanted, strict=True)]
+        check_types("custom_jvp", "result of the rule, leaf", values, wanted)
         pairs = [(i, v.type) for i, v in zip(tree.leaves(out[1]), main.graph.outputs, strict=True) if v.type.inexact]
         moved = [retyped(rule.graph.outputs[i], rule.classes[i], t) for i, t in pairs]
         check_types("custom_jvp", "tangent", moved, [t for _, t in pairs])
