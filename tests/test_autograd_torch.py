@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-import torch
 
 import fgrad
+
+torch = pytest.importorskip("torch")
 
 BOTH = [torch, fgrad]
 

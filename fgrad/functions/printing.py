@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,32 @@ def format_tensor(x: Any) -> str:
         return f"tensor(<{x._type}, being recorded>)"
     a = buffer_of(x)
     shown = a.astype("float32") if a.dtype.kind == "V" else a
-    with np.printoptions(precision=4, suppress=small(shown), threshold=1000, linewidth=80, floatmode="maxprec"):
+    show: Any = {"float_kind": floats(shown)} if shown.dtype.kind == "f" else None
+    with np.printoptions(precision=4, suppress=True, threshold=1000, linewidth=80, floatmode="maxprec", formatter=show):
         body = np.array2string(np.asarray(shown), separator=", ", prefix="tensor(")
     extra = suffix(x)
     return f"tensor({body}{extra})"
 
 
-def small(a: Any) -> bool:
-    """True if plain decimals read better than exponents."""
-    if a.dtype.kind not in "f" or not a.size:
-        return True
-    finite = np.abs(a[np.isfinite(a) & (a != 0)])
-    return not finite.size or bool(finite.max() < 1e5 and finite.min() > 1e-4)
+def floats(a: Any) -> Callable[[float], str]:
+    """PyTorch's choice for the numbers of an array: four decimals, `1.` if all are whole, or exponents."""
+    size = np.abs(a[np.isfinite(a) & (a != 0)].astype("float64"))
+    whole = bool((size == np.ceil(size)).all())
+    apart = size.size > 0 and (size.max() / size.min() > 1000 or size.max() > 1e8 or (not whole and size.min() < 1e-4))
+
+    def text(v: float) -> str:
+        if not np.isfinite(v):
+            return f"{v}"
+        return f"{v:.4e}" if apart else f"{v:.0f}." if whole else f"{v:.4f}"
+
+    width = max(map(len, map(text, ends(a))), default=0)
+    return lambda v: text(v).rjust(width)
+
+
+def ends(a: Any) -> list[Any]:
+    """The numbers that are printed widest."""
+    shown = a[np.isfinite(a)]
+    return [shown.min(), shown.max(), *a[~np.isfinite(a)][:1]] if shown.size else list(a.reshape(-1)[:1])
 
 
 def suffix(x: Any) -> str:
