@@ -29,10 +29,15 @@ class Compiled:
             update_wrapper(self, f)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_original", "_fullgraph", "_known"):  # a copy that is not filled yet
+            raise AttributeError(name)
         return getattr(self._original, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._original, name, value)
+
+    def __reduce__(self) -> Any:
+        return Compiled, (self._original, self._fullgraph)
 
     def __repr__(self) -> str:
         return f"compiled {self._original!r}"
@@ -63,12 +68,18 @@ class Compiled:
     def _record(self, leaves: Sequence[Any], spec: Any, cells: Sequence[Any]) -> Any:
         given = [(type(t)._result, t._value.type, t._value.needs) for t in cells]
 
-        def build(made: list[Any]) -> Any:
+        made: list[Any] = []
+
+        def build(cells: list[Any]) -> Any:
+            made[:] = cells
             stand_ins = iter(made)
             return tree.unflatten(spec, [next(stand_ins) if isinstance(x, Cell) else x for x in leaves])
 
         try:
-            recorded = record_function(self._original, getattr(self._original, "__name__", type(self._original).__name__), given, build)
+            recorded: Recorded = record_function(self._original, getattr(self._original, "__name__", type(self._original).__name__), given, build)
+            if any(c._version for c in made):
+                raise TraceError("an argument was written in place while it was recorded", where=caller(),
+                                 fix="return the new value instead")  # fmt: skip
         except TraceError as e:
             if self._fullgraph:
                 raise
@@ -85,7 +96,10 @@ def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
     values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
     default = type(cells[0])._result if cells else None
     held = bind_all(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))  # in the order of eager code
-    out = [wrap(c or default, tape, v) for c, v in zip(recorded.classes, values, strict=False)]  # type: ignore[arg-type]
+    out = [
+        v.const.item() if c is None and v.const is not None else wrap(c or default, tape, v)  # type: ignore[arg-type]
+        for c, v in zip(recorded.classes, values, strict=False)
+    ]
     land(tape, held)
     return tree.unflatten(recorded.out_spec, out)
 
