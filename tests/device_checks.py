@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from primitive_cases import TOLERANCE, Case
+from primitive_case import TOLERANCE, Case
 
 import fgrad as torch
 import fgrad.numpy as jnp

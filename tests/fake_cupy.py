@@ -8,6 +8,7 @@ ufunc.at for few dtypes, integer fmod through doubles, equal places written in a
 from __future__ import annotations
 
 import builtins
+import importlib
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -357,23 +358,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> nd
     return ndarray(np.full(shape, plain(fill_value), dtype))
 
 
-def zeros_like(a: ndarray) -> ndarray:
-    return zeros(a.shape, a.dtype)
-
-
-def ones_like(a: ndarray) -> ndarray:
-    return ones(a.shape, a.dtype)
-
-
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ndarray:
     return ndarray(np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype))
-
-
-def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
-    return x._shown(np.lib.stride_tricks.as_strided(x._a, shape, strides))
-
-
-lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
 
 class Device:
@@ -406,22 +392,6 @@ def get_default_memory_pool() -> Any:
     return SimpleNamespace(free_all_blocks=lambda: None, used_bytes=lambda: 0)
 
 
-def _transform(name: str) -> Any:
-    def call(a: ndarray, s: Any = None, axes: Any = None) -> ndarray:
-        here(a)
-        return ndarray(np.asarray(getattr(np.fft, name)(a._a, s, axes)))
-
-    return call
-
-
-fft = SimpleNamespace(**{n: _transform(n) for n in ("fftn", "ifftn", "rfftn", "irfftn")})
-
-
-def frexp(a: ndarray) -> tuple[ndarray, ndarray]:
-    here(a)
-    return tuple(ndarray(np.asarray(x)) for x in np.frexp(a._a))  # type: ignore[return-value]
-
-
-def searchsorted(a: ndarray, v: ndarray, side: str = "left") -> ndarray:
-    here(a, v)
-    return ndarray(np.asarray(np.searchsorted(a._a, v._a, side)))
+def __getattr__(name: str) -> Any:
+    """What lies in a file of its own."""
+    return getattr(importlib.import_module("fake_cupyx"), name)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from primitive_cases import CASES, TOLERANCE, Case
+from primitive_case import TOLERANCE, Case
+from primitive_cases import CASES
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.backends.numpy import Program, compile, interpret

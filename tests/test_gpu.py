@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 import pytest
 from device_checks import CHECKS, primitive_agrees
-from primitive_cases import CASES, Case
+from primitive_case import Case
+from primitive_cases import CASES
 
 import fgrad as torch
 

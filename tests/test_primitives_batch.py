@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from evaluate import evaluate
-from primitive_cases import CASES, Case
+from primitive_case import Case
+from primitive_cases import CASES
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.ir.graph import Graph, Value, leaf

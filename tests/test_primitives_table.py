@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from evaluate import check_type, evaluate
 from numpy_machine import NumpyMachine
-from primitive_cases import CASES, DTYPES, TOLERANCE, Case, Of, widen
+from primitive_case import DTYPES, TOLERANCE, Case, Of, widen
+from primitive_cases import CASES
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.errors import DtypeError

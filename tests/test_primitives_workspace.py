@@ -9,7 +9,8 @@ from typing import Any
 import fake_cupy
 import numpy as np
 import pytest
-from primitive_cases import CASES, Case
+from primitive_case import Case
+from primitive_cases import CASES
 
 from fgrad.ir.primitive import REGISTRY
 from fgrad.primitives import workspace as module

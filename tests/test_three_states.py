@@ -8,7 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from primitive_cases import CASES, Case
+from primitive_case import Case
+from primitive_cases import CASES
 
 import fgrad as fg
 from fgrad.backends import numpy as backend

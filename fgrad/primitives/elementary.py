@@ -117,6 +117,13 @@ def sinc(x: Value) -> Any:
     return select(zero, number(1, x) - w * w * number(1 / 6, x), sin(z) / z)
 
 
+def spherical_bessel_j0(x: Value) -> Any:
+    """sin(x) / x, 1 at 0 and 0 at infinity."""
+    zero = eq(x, number(0, x))
+    y = select(zero, number(1, x) - x * x * number(1 / 6, x), sin(x) / select(zero, number(1, x), x))
+    return select(bitwise_or(eq(x, number(math.inf, x)), eq(x, number(-math.inf, x))), number(0, x), y)
+
+
 def ldexp(x: Value, other: Value) -> Any:
     """x * 2^other."""
     return x * pow_(number(2, x), other)
