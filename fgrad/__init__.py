@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from fgrad import nn as nn
     from fgrad import optim as optim
     from fgrad import random as random
+    from fgrad import special as special
     from fgrad import utils as utils
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "nn", "optim", "random", "utils")
+_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "nn", "optim", "random", "special", "utils")
 
 __all__ = [
     *_functions,

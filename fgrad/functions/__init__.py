@@ -43,6 +43,7 @@ from fgrad.functions.select import *  # noqa: F403
 from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
 from fgrad.functions.shape import __all__ as _shape
+from fgrad.functions.special import i0, igamma, igammac, mvlgamma, polygamma
 from fgrad.functions.tensor import *  # noqa: F403
 from fgrad.functions.tensor import __all__ as _tensor
 
@@ -62,6 +63,7 @@ __all__ = [
     *_running,
     *_select,
     *_shape,
+    *"i0 igamma igammac mvlgamma polygamma".split(),
     *_tensor,
     *"bool cdouble cfloat double float half int long short".split(),
 ]

@@ -24,6 +24,7 @@ from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
 from fgrad.functions.running import RunningMethods
+from fgrad.functions.special import SpecialMethods
 from fgrad.functions.twins import InPlaceMethods
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
@@ -31,7 +32,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, InPlaceMethods, Base):
+class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
