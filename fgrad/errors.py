@@ -57,6 +57,10 @@ class ArgumentError(FgradError, ValueError, RuntimeError):
     """An argument's value is not one the operation accepts (NumPy raises ValueError, PyTorch RuntimeError)."""
 
 
+class LinAlgError(FgradError, RuntimeError):
+    """A matrix is not one the decomposition exists for: singular, not positive definite, not finite (torch.linalg.LinAlgError)."""
+
+
 class GradError(FgradError, RuntimeError):
     """Differentiation was asked for where it is not defined or no longer possible."""
 

@@ -77,6 +77,9 @@ class ndarray:  # CuPy's name
     def reshape(self, *shape: Any) -> ndarray:
         return self._shown(self._a.reshape(*shape))
 
+    def conj(self) -> ndarray:
+        return ndarray(np.conj(self._a))
+
     def transpose(self, *axes: Any) -> ndarray:
         return self._shown(self._a.transpose(*axes))
 
@@ -259,7 +262,7 @@ def _untyped(name: str) -> Any:
 
 sum, prod = _typed("sum"), _typed("prod")
 max, min, all, any, argmax, argmin = map(_untyped, ("max", "min", "all", "any", "argmax", "argmin"))
-ndarray.sum, ndarray.min, ndarray.max, ndarray.any, ndarray.all = sum, min, max, any, all  # type: ignore[attr-defined]
+ndarray.sum, ndarray.min, ndarray.max, ndarray.any, ndarray.all, ndarray.prod = sum, min, max, any, all, prod  # type: ignore[attr-defined]
 
 
 def matmul(a: Any, b: Any, out: Any = None) -> ndarray:

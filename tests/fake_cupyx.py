@@ -46,6 +46,32 @@ def searchsorted(a: ndarray, v: ndarray, side: str = "left") -> ndarray:
     return ndarray(np.asarray(np.searchsorted(a._a, v._a, side)))
 
 
+def _matrices(name: str) -> Any:
+    def call(*xs: ndarray, **options: Any) -> Any:
+        here(*xs)
+        ys = getattr(np.linalg, name)(*[x._a for x in xs], **options)
+        return tuple([ndarray(np.asarray(y)) for y in ys]) if isinstance(ys, tuple) else ndarray(np.asarray(ys))
+
+    return call
+
+
+linalg = SimpleNamespace(**{n: _matrices(n) for n in "cholesky det eig eigh eigvals eigvalsh inv qr slogdet solve svd".split()})
+
+
+def eye(N: int, dtype: Any = float) -> ndarray:
+    return ndarray(np.eye(N, dtype=dtype))
+
+
+def tril(m: ndarray, k: int = 0) -> ndarray:
+    here(m)
+    return ndarray(np.tril(m._a, k))
+
+
+def triu(m: ndarray, k: int = 0) -> ndarray:
+    here(m)
+    return ndarray(np.triu(m._a, k))
+
+
 def _of_scipy(name: str) -> Any:
     def call(*xs: Any) -> ndarray:
         here(*xs)

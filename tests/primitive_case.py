@@ -25,12 +25,13 @@ TOLERANCE = {
 
 
 class Of(NamedTuple):
-    """An operand: its shape, the range its numbers are drawn from, and its dtype if that is fixed."""
+    """An operand: its shape, the range its numbers are drawn from, and its dtype if that is fixed; what is added to its diagonal."""
 
     shape: tuple[int, ...]
     low: float = -2.0
     high: float = 2.0
     dtype: str | None = None
+    diagonal: float = 0.0
 
 
 class Case(NamedTuple):
@@ -88,6 +89,8 @@ def draw(rng: np.random.Generator, of: Of, dtype: str) -> Any:
     x = np.asarray(rng.uniform(of.low, of.high, of.shape))
     if kind(d) == "c":
         x = x + 1j * rng.uniform(-1, 1, of.shape)
+    if of.diagonal:
+        x = x + of.diagonal * np.eye(*of.shape[-2:])
     return np.asarray(x, d)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from primitive_case import ONE, A, B, Case, Of, binary, unary
+from primitive_matrices import MATRICES
 from primitive_more import MORE
 from primitive_references import (
     bits_reference,
@@ -271,6 +272,7 @@ CASES: list[Case] = [
     *ELEMENTWISE, *SHAPES, *REDUCTIONS, *SORTS, *INDEXING, *DOTS,
     *[case for row in CONVS for case in conv_cases(*row)],
     *[case for row in WINDOWS for case in window_cases(*row)],
+    *MATRICES,
     *MORE,
     *RANDOM,
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fgrad.errors import FgradError, RangeError, Where
+
 Rule = Callable[..., Any]
 REGISTRY: dict[str, Primitive] = {}
 
@@ -56,6 +58,7 @@ class Primitive:
     scalar: Rule | None = None  # (machine, *xs, **params) -> one element, in machine operations: fusable
     view_of: int | None = None  # operand whose memory the result shares
     check: Rule | None = None  # (xp, *arrays, **params) -> error text or None: value-dependent errors
+    error: Callable[..., FgradError] | None = None  # what a failed check is; None: a RangeError that names the operation
     effect: bool = False  # takes and returns a token: never shared, dropped or moved
     smooth: bool = True  # False: derivatives stop here
 
@@ -63,6 +66,13 @@ class Primitive:
         """Enter the registry; a second operation of the same name is a bug."""
         if REGISTRY.setdefault(self.name, self) is not self:
             raise ValueError(f"primitive {self.name!r} is defined twice")
+
+    def refusal(self, found: str, where: Where | None) -> FgradError:
+        """The error for what `check` found."""
+        fix = "check the values at this line"
+        if self.error is not None:
+            return self.error(found, where=where, fix=fix)
+        return RangeError(f"{self.name}: {found}", where=where, fix=fix)
 
     @property
     def differentiable(self) -> bool:

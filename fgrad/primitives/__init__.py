@@ -2,7 +2,8 @@
 
 structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
-fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.  conv, window: sliding windows.
+fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.
+solving, decompositions, eigen, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.
 random_bits: Philox.  transfer: to another device.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
@@ -13,17 +14,21 @@ from fgrad.primitives import (
     complex,
     conv,
     cumulative,
+    decompositions,
+    eigen,
     elementary,
     fourier,
     fused,
     index,
     linear,
+    matrix_functions,
     random_bits,
     reduce,
     regions,
     scipy_special,
     search,
     shape,
+    solving,
     sort,
     structure,
     transcendental,
@@ -37,17 +42,21 @@ __all__ = [
     "complex",
     "conv",
     "cumulative",
+    "decompositions",
+    "eigen",
     "elementary",
     "fourier",
     "fused",
     "index",
     "linear",
+    "matrix_functions",
     "random_bits",
     "reduce",
     "regions",
     "scipy_special",
     "search",
     "shape",
+    "solving",
     "sort",
     "structure",
     "transcendental",

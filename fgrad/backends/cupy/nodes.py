@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends import devices
-from fgrad.errors import RangeError
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.regions import map_param, subgraphs
 from fgrad.ir.types import CPU, Device, TensorType, TupleType, Type
@@ -116,7 +115,7 @@ def check(v: Value, xp: Any, args: Sequence[Any]) -> None:
     assert v.prim.check is not None
     found = v.prim.check(xp, *args, **v.named_params)
     if found:
-        raise RangeError(f"{v.prim.name}: {found}", where=v.where, fix="check the values at this line")
+        raise v.prim.refusal(found, v.where)
 
 
 class _Step:

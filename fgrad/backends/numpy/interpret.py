@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.errors import RangeError
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType
 
@@ -19,7 +18,7 @@ def checked(v: Value, args: Sequence[Any], params: Mapping[str, Any]) -> None:
     assert v.prim.check is not None
     found = v.prim.check(np, *args, **params)
     if found:
-        raise RangeError(f"{v.prim.name}: {found}", where=v.where, fix="check the values at this line")
+        raise v.prim.refusal(found, v.where)
 
 
 def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int] | None = None) -> list[Any]:

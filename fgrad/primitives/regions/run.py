@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from fgrad.errors import RangeError
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType, Type
 
@@ -93,7 +92,7 @@ def _check(v: Value, xp: Any) -> Callable[[Sequence[Any]], None] | None:
     def check(args: Sequence[Any]) -> None:
         found = rule(xp, *args, **params)
         if found:
-            raise RangeError(f"{prim.name}: {found}", where=where, fix="check the values at this line")
+            raise prim.refusal(found, where)
 
     return check
 

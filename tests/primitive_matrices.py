@@ -1,0 +1,108 @@
+"""Rows of the table: linear algebra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from primitive_case import Case, Of
+
+HALF = ("float16", "bfloat16")
+SQUARE = Of((2, 3, 3), -1, 1, diagonal=4.0)
+REAL = ("slogdet", "eigh", "eigvalsh", "svd", "svdvals")  # of complex matrices too
+
+
+def matrix(name: str, reference: Any, *operands: Of, label: str = "", kinds: str = "fc", **more: Any) -> Case:
+    params = more.pop("params", {})
+    return Case(name, reference, operands or (SQUARE,), params, kinds, label, without=HALF, cast=name not in REAL, **more)
+
+
+def triangle(a: Any, lower: bool, unit: bool) -> Any:
+    """One triangle of matrices, its diagonal ones if `unit`."""
+    t = np.tril(a) if lower else np.triu(a)
+    one = np.eye(a.shape[-1])
+    return t * (1 - one) + one if unit else t
+
+
+def lu_reference(x: Any) -> tuple[Any, ...]:
+    """Gaussian elimination with partial pivoting, row by row."""
+    if x.ndim > 2:
+        return tuple(map(np.stack, zip(*map(lu_reference, x))))
+    a, perm, pivots = x.copy(), np.arange(x.shape[0]), []
+    for j in range(min(x.shape)):
+        p = j + int(np.argmax(abs(a[j:, j].real) + abs(a[j:, j].imag)))
+        pivots.append(p + 1)
+        a[[j, p]], perm[[j, p]] = a[[p, j]], perm[[p, j]]
+        for i in range(j + 1, x.shape[0]):
+            a[i, j] /= a[j, j]
+            a[i, j + 1 :] -= a[i, j] * a[j, j + 1 :]
+    return a, np.array(pivots), perm, np.array(0)
+
+
+def exp_reference(x: Any) -> Any:
+    """The exponential by the power series of x / 2^20, squared 20 times in wide numbers."""
+    wide = x.astype("clongdouble" if np.iscomplexobj(x) else "longdouble") / 2**20
+    term = total = np.broadcast_to(np.eye(x.shape[-1], dtype=wide.dtype), x.shape)
+    for k in range(1, 12):
+        term = term @ wide / k
+        total = total + term
+    for _ in range(20):
+        total = total @ total
+    return total.astype(x.dtype)
+
+
+def push_reference(x: Any, dx: Any) -> Any:
+    """The derivative of the exponential: a corner of that of a block matrix."""
+    n = x.shape[-1]
+    return exp_reference(np.concatenate([np.concatenate([x, dx], -1), np.concatenate([0 * x, x], -1)], -2))[..., :n, n:]
+
+
+def svd(x: Any, full: bool) -> Any:
+    return tuple(np.linalg.svd(x, full))
+
+
+def packed(x: Any) -> tuple[Any, ...]:
+    h, tau = np.linalg.qr(x, "raw")
+    return np.swapaxes(h, -1, -2), tau
+
+
+MATRICES = [
+    Case("verified", lambda x, info, name, reason: x, (SQUARE, Of((2,), 0, 0, "int32")), {"name": "f", "reason": "bad"}, "fc"),
+    *[
+        matrix("triangular_solve", lambda a, b, lower, unit: np.linalg.solve(triangle(a, lower, unit), b), SQUARE, Of((2, 3, 2)),
+               params={"lower": low, "unit": unit}, label=f"{'lower' if low else 'upper'}{' unit' if unit else ''}")
+        for low in (True, False) for unit in (True, False)
+    ],
+    matrix("triangular_solve", lambda a, b, lower, unit: np.linalg.solve(np.tril(a), b), Of((70, 70), -0.02, 0.02, diagonal=1.0), Of((70, 1)),
+           params={"lower": True, "unit": False}, label="blocks", derivative=False, kinds="f"),
+    matrix("solve", lambda a, b: (np.linalg.solve(a, b), np.zeros(2)), SQUARE, Of((2, 3, 2))),
+    matrix("inv", lambda x: (np.linalg.inv(x), np.zeros(2))),
+    matrix("slogdet", lambda x: tuple(np.linalg.slogdet(x))),
+    matrix("det", np.linalg.det),
+    matrix("adjugate", lambda x: np.linalg.inv(x) * np.linalg.det(x)[:, None, None]),
+    matrix("lu", lu_reference, Of((2, 3, 3), diagonal=3.0)),
+    matrix("lu", lu_reference, Of((4, 3), diagonal=3.0), label="tall"),
+    matrix("lu", lu_reference, Of((3, 4), diagonal=3.0), label="wide"),
+    matrix("lu", lu_reference, Of((70, 70), -0.1, 0.1, diagonal=1.0), label="blocks", derivative=False, kinds="f"),
+    matrix("cholesky", lambda x: (np.linalg.cholesky(x), np.zeros(2)), derivative=False),
+    matrix("qr", lambda x, full: tuple(np.linalg.qr(x)), Of((2, 4, 3), diagonal=3.0), params={"full": False}),
+    matrix("qr", lambda x, full: tuple(np.linalg.qr(x)), Of((3, 4), diagonal=3.0), params={"full": False}, label="wide"),
+    matrix("qr", lambda x, full: tuple(np.linalg.qr(x, "complete")), Of((4, 3)), params={"full": True}, label="full", derivative=False),
+    matrix("geqrf", packed, Of((2, 4, 3), diagonal=3.0), derivative=False),
+    matrix("eigh", lambda x: tuple(np.linalg.eigh(x)), derivative=False, kinds="f", label="real"),
+    matrix("eigvalsh", np.linalg.eigvalsh, derivative=False),
+    matrix("eig", lambda x: tuple(np.linalg.eig(x)), Of((2, 2)), derivative=False, kinds="c", label="complex"),
+    matrix("eigvals", np.linalg.eigvals, Of((2, 2)), derivative=False, kinds="c", label="complex"),
+    matrix("svd", svd, Of((2, 4, 3)), params={"full": False}, kinds="f", label="tall"),
+    matrix("svd", svd, Of((2, 3)), params={"full": False}, kinds="f", label="wide"),
+    matrix("svd", svd, Of((3, 3)), params={"full": True}, kinds="f", label="full"),
+    matrix("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), Of((2, 4, 3))),
+    *[
+        matrix("pinv", lambda x, a, r, hermitian: np.linalg.pinv(x), Of((2, *s)), Of((2,), 0, 0.01), Of((2,), 0, 0.01),
+               params={"hermitian": False}, kinds="f", label=label)
+        for s, label in (((4, 3), ""), ((3, 4), "wide"))
+    ],
+    matrix("matrix_exp", exp_reference, Of((2, 3, 3))),
+    matrix("matrix_exp", exp_reference, Of((3, 3), -9, 9), label="large", derivative=False, kinds="f"),
+    matrix("matrix_exp_push", push_reference, Of((2, 3, 3)), Of((2, 3, 3))),
+]  # fmt: skip
