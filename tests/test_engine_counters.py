@@ -353,6 +353,7 @@ ALLOWED = {
     "numpy/search.py": "results whose shape depends on values",
     "numpy/shape.py": "positions and widths from Python arguments",
     "primitives/fourier.py": "constants of a rule",
+    "primitives/matrices.py": "constants of a rule",
     "utils/data/collate.py": "host data: samples into batches",
     "utils/data/sampler.py": "host data: random orders",
 }

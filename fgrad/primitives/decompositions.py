@@ -121,7 +121,7 @@ def _geqrf(xp: Any, out: Any, x: Any) -> Any:
     return kernels.stored(xp, out, (h.swapaxes(-1, -2), tau), (x.dtype, x.dtype))
 
 
-@primitive(type=_geqrf_type, lower=_geqrf, batch=batched_by("geqrf"), flops=cubic)
+@primitive(type=_geqrf_type, lower=_geqrf, smooth=False, batch=batched_by("geqrf"), flops=cubic)
 def geqrf(x: Any) -> Any:
     """(a, tau): R above the diagonal of `a`, the Householder vectors of Q below it (LAPACK's geqrf). No derivative."""
 

@@ -76,9 +76,11 @@ def dot(*xs: Value) -> Any:
     return y
 
 
-def eye(n: int, x: Value) -> Any:
-    """The identity of n rows, in the dtype of `x`."""
-    return constant(np.eye(n, dtype=x.dtype), device=x.device)
+def eye(n: int, x: Value, *, start: int = 0) -> Any:
+    """The identity of n rows, its first `start` ones left out, in the dtype of `x`."""
+    one = np.eye(n, dtype=x.dtype)
+    one[:start] = 0
+    return constant(one, device=x.device)
 
 
 def triangle(x: Value, *, k: int = 0, upper: bool = False) -> Any:

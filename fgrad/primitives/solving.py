@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fgrad.errors import LinAlgError, ShapeError, Where
-from fgrad.ir.apply import constant, primitive
+from fgrad.ir.apply import primitive
 from fgrad.ir.dtypes import dtype_of
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, TupleType, Type
@@ -213,7 +211,7 @@ def _lu_x(dx: Value, y: Value, x: Value) -> Any:
     low = widened(triangle(part(packed, columns=k), k=-1), m, 1)
     high = widened(triangle(part(packed, rows=k), upper=True), n, 2)
     if n > k:
-        high = high + constant(np.diag([0.0] * k + [1.0] * (n - k)).astype(x.dtype), device=x.device)
+        high = high + eye(n, x, start=k)
     left = triangular_solve(low, moved, lower=True, unit=True)
     both = swap(triangular_solve(swap(high), swap(left), lower=True, unit=False))
     low = low + eye(m, x)
