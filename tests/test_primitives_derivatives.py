@@ -166,7 +166,7 @@ def test_derivatives_stop_at_steps(case: Case) -> None:
     xs = case.draw("float64")
     leaves = [leaf(type_of_array(x)) for x in xs]
     ys = case.build(*leaves)
-    assert push(ys, {leaves[0]: leaves[0]}) == [None]
+    assert push(ys, {leaves[0]: leaves[0]}) == [None] * len(ys)
     assert pull(ys, list(ys), [leaves[0]]) == [None]
 
 
