@@ -4,6 +4,8 @@ Inside: dtypes < call < pointwise < classify < reductions, shape < complex, elem
 < tensor < creation < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
 """
 
+from fgrad.functions.arrange import *  # noqa: F403
+from fgrad.functions.arrange import __all__ as _arrange
 from fgrad.functions.classify import *  # noqa: F403
 from fgrad.functions.classify import __all__ as _classify
 from fgrad.functions.complex import *  # noqa: F403
@@ -46,8 +48,11 @@ from fgrad.functions.shape import __all__ as _shape
 from fgrad.functions.special import i0, igamma, igammac, mvlgamma, polygamma
 from fgrad.functions.tensor import *  # noqa: F403
 from fgrad.functions.tensor import __all__ as _tensor
+from fgrad.functions.triangles import *  # noqa: F403
+from fgrad.functions.triangles import __all__ as _triangles
 
 __all__ = [
+    *_arrange,
     *_classify,
     *_complex,
     *_creation,
@@ -65,6 +70,7 @@ __all__ = [
     *_shape,
     *"i0 igamma igammac mvlgamma polygamma".split(),
     *_tensor,
+    *_triangles,
     *"bool cdouble cfloat double float half int long short".split(),
 ]
 __all__.sort()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from weakref import ref
 
 from fgrad.eager import generator as g
 from fgrad.eager import mode
 from fgrad.eager.record import record
-from fgrad.eager.views import write
-from fgrad.errors import DtypeError
+from fgrad.eager.tape import THREAD
+from fgrad.eager.views import is_leaf, write
+from fgrad.errors import DtypeError, GradError
 from fgrad.functions.call import R, convert
 from fgrad.functions.dtypes import can_cast
 from fgrad.functions.random import bernoulli_bits, normal_values, uniform_values
@@ -35,6 +37,26 @@ def of(op: Callable[..., Any]) -> Callable[..., Any]:
                 )  # fmt: skip
             y = convert(y, own)
         return write(self, y)
+
+    in_place.__name__ = in_place.__qualname__ = f"{op.__name__}_"
+    return in_place
+
+
+def turned(op: Callable[..., Any]) -> Callable[..., Any]:
+    """`op_` of an operation that gives another shape: the tensor becomes a copy of the result."""
+
+    @wraps(op)
+    def in_place(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_leaf(self) and self._value.needs and THREAD.grad:
+            raise GradError("a leaf Variable that requires grad is being used in an in-place operation.", where=caller(),
+                            fix="use the out-of-place form")  # fmt: skip
+        y = record(type(self)._result, R["mark"], (op(self, *args, **kwargs),), (0,))
+        extra = self.extra
+        extra.base, extra.path, extra.history = None, (), None
+        extra.version += 1
+        self._tape, self._value, self._data = y._tape, y._value, y._data
+        y._tape.refs.append(ref(self))
+        return self
 
     in_place.__name__ = in_place.__qualname__ = f"{op.__name__}_"
     return in_place

@@ -11,20 +11,19 @@ import numpy as np
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record
 from fgrad.eager.views import view_of
-from fgrad.errors import ArgumentError, RangeError, ShapeError
+from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import R, axis_of, compose, same
 from fgrad.functions.dtypes import Size
 from fgrad.functions.pointwise import into
 from fgrad.ir.apply import broadcast_shapes as common_shape
 from fgrad.ir.apply import caller
-from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
 
 __all__ = [
-    "atleast_2d", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "cat", "chunk", "clone", "concat",
-    "concatenate", "diag", "diagonal", "expand", "flatten", "flip", "hstack", "meshgrid", "moveaxis", "movedim",
+    "broadcast_shapes", "broadcast_tensors", "broadcast_to", "cat", "chunk", "clone", "concat",
+    "concatenate", "expand", "flatten", "flip", "hstack", "meshgrid", "moveaxis", "movedim",
     "narrow", "permute", "repeat", "repeat_interleave", "reshape", "roll", "select", "split", "squeeze", "stack",
-    "swapaxes", "swapdims", "t", "tile", "transpose", "tril", "triu", "unbind", "unflatten", "unsqueeze", "vstack",
+    "swapaxes", "swapdims", "t", "tile", "transpose", "unbind", "unflatten", "unsqueeze", "vstack",
 ]  # fmt: skip
 
 
@@ -64,9 +63,9 @@ def reshape(input: Any, *shape: Any) -> Any:
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Dimensions start_dim to end_dim as one."""
     s = input._type.shape
+    a, b = axis_of(input, start_dim), axis_of(input, end_dim)
     if not s:
         return view_as_shape(input, (1,))
-    a, b = axis_of(input, start_dim), axis_of(input, end_dim)
     if a > b:
         raise ArgumentError("flatten() has invalid args: start_dim cannot come after end_dim", where=caller(),
                             fix="swap them")  # fmt: skip
@@ -102,7 +101,8 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
 def permute(input: Any, *dims: Any) -> Any:
     """Dimensions in another order. A view."""
-    order = tuple(axis_of(input, d) for d in sizes(dims))
+    given = sizes(dims)
+    order = tuple(axis_of(input, d) for d in given) if len(given) == input._type.ndim else (-1,)
     if sorted(order) != list(range(input._type.ndim)):
         raise ShapeError(
             f"permute(dims={list(sizes(dims))}) does not name each of the {input._type.ndim} dimensions once",
@@ -113,9 +113,9 @@ def permute(input: Any, *dims: Any) -> Any:
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged. A view."""
+    a, b = axis_of(input, dim0), axis_of(input, dim1)
     if not input._type.shape:
         return view_as_shape(input, ())
-    a, b = axis_of(input, dim0), axis_of(input, dim1)
     order = list(range(input._type.ndim))
     order[a], order[b] = order[b], order[a]
     return permute(input, order)
@@ -136,6 +136,8 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Dimensions moved from `source` to `destination`, the others keep their order."""
     src = [axis_of(input, d) for d in (source if isinstance(source, tuple | list) else (source,))]
     dst = [axis_of(input, d) for d in (destination if isinstance(destination, tuple | list) else (destination,))]
+    if not input._type.shape:
+        return view_as_shape(input, ())
     order = [i for i in range(input._type.ndim) if i not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
@@ -224,10 +226,10 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     if not given:
         raise ArgumentError("torch.cat(): expected a non-empty list of Tensors", where=caller(), fix="give some")
     kept = [x for x in given if x._type.shape != (0,)] or given[:1]
+    if any(not x._type.shape for x in kept):
+        raise ShapeError("zero-dimensional tensor cannot be concatenated", where=caller(), fix="use stack")
     axis = axis_of(kept[0], dim)
     xs = same(kept)
-    if any(not x._type.shape for x in xs):
-        raise ShapeError("zero-dimensional tensor cannot be concatenated", where=caller(), fix="use stack")
     return into(out, record(type(xs[0])._result, R["concatenate"], tuple(xs), (axis,)))
 
 
@@ -259,13 +261,20 @@ def vstack(tensors: Sequence[Any]) -> Any:
     return cat([view_as_shape(x, (1, x._type.size)) if x._type.ndim < 2 else x for x in tensors], 0)
 
 
+def axis_along(name: str, x: Any, dim: int) -> int:
+    """A dimension that can be cut: 0-d tensors have none."""
+    if not x._type.shape:
+        raise ShapeError(f"{name} expects at least a 1-dimensional tensor", where=caller(), fix="reshape it to a vector")
+    return axis_of(x, dim)
+
+
 def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     """`length` elements of dimension `dim` from `start`. A view."""
-    a = axis_of(input, dim)
+    a = axis_along("narrow", input, dim)
     n = input._type.shape[a]
     at = int(start) % n if start < 0 else int(start)
     if not 0 <= at <= n or at + length > n or length < 0:
-        raise RangeError(
+        raise ArgumentError(
             f"start ({start}) + length ({length}) exceeds dimension size ({n}).", where=caller(),
             fix="stay inside the dimension",
         )  # fmt: skip
@@ -279,7 +288,7 @@ def select(input: Any, dim: int, index: int) -> Any:
 
 def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
     """Pieces of one size (the last may be smaller) or of given sizes along `dim`."""
-    n = tensor._type.shape[axis_of(tensor, dim)]
+    n = tensor._type.shape[axis_along("split", tensor, dim)]
     if isinstance(split_size_or_sections, int):
         k = split_size_or_sections
         if k <= 0:
@@ -298,7 +307,11 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """At most `chunks` pieces of equal size (the last may be smaller)."""
-    n = input._type.shape[axis_of(input, dim)]
+    n = input._type.shape[axis_along("chunk", input, dim)]
+    if chunks <= 0:
+        raise ArgumentError(f"chunk expects `chunks` to be greater than 0, got: {chunks}", where=caller(), fix="use 1 or more")
+    if not n:
+        return split(input, [0] * chunks, dim)
     return split(input, max(1, -(-n // chunks)), dim)
 
 
@@ -310,6 +323,10 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 def flip(input: Any, *dims: Any) -> Any:
     """Reversed along `dims`."""
     axes = tuple(sorted(axis_of(input, d) for d in sizes(dims)))
+    if len(set(axes)) != len(axes):
+        raise ArgumentError(f"dim {axes[0]} appears multiple times in the list of dims", where=caller(), fix="name each once")
+    if not input._type.shape:
+        return input.clone()
     return record(type(input)._result, R["flip"], (input,), (axes,)) if axes else input.clone()
 
 
@@ -326,48 +343,6 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     return x
 
 
-def tril(input: Any, diagonal: int = 0) -> Any:
-    """The lower triangle of the last two dimensions, zeros above."""
-    return compose(_triangle, input, k=diagonal, upper=False)
-
-
-def triu(input: Any, diagonal: int = 0) -> Any:
-    """The upper triangle of the last two dimensions, zeros below."""
-    return compose(_triangle, input, k=diagonal, upper=True)
-
-
-def _triangle(x: Any, *, k: int, upper: bool) -> Any:
-    return c.select(c.tril_mask(shape=x.shape, k=k, upper=upper, device=x.device), x, c.number(0, x))
-
-
-def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """The diagonal of two dimensions as a new last one."""
-    a, b = axis_of(input, dim1), axis_of(input, dim2)
-    s = input._type.shape
-    n = max(0, min(s[a] + min(offset, 0), s[b] - max(offset, 0)))
-    x = movedim(input, (a, b), (0, 1))
-    i = np.arange(n)
-    return movedim(x[i - min(offset, 0), i + max(offset, 0)], 0, -1)
-
-
-main_diagonal = diagonal
-
-
-def diag(input: Any, diagonal: int = 0) -> Any:
-    """The diagonal of a matrix, or a matrix with a vector on its diagonal."""
-    if input._type.ndim == 2:
-        return main_diagonal(input, diagonal)
-    n = input._type.shape[0] + abs(diagonal)
-    return compose(_diagonal_matrix, input, n=n, k=diagonal)
-
-
-def _diagonal_matrix(x: Any, *, n: int, k: int) -> Any:
-    on = c.tril_mask(shape=(n, n), k=k, device=x.device) & c.tril_mask(shape=(n, n), k=k, upper=True, device=x.device)
-    lead = max(-k, 0)
-    column = FUNCTIONS["pad"](x, c.number(0, x), low=(lead,), high=(n - x.shape[0] - lead,), interior=(0,))
-    return c.select(on, c.broadcast_to(c.reshape(column, shape=(n, 1)), shape=(n, n)), c.number(0, x))
-
-
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
     """Coordinate grids of vectors; indexing "ij" (rows first) or "xy"."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
@@ -375,11 +350,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
     shape = tuple(x._type.size for x in given)
     grids = [expand(reshape(x, tuple(-1 if k == i else 1 for k in range(n))), shape) for i, x in enumerate(given)]
     return tuple(transpose(g, 0, 1) for g in grids) if indexing == "xy" and n > 1 else tuple(grids)
-
-
-def atleast_2d(x: Any) -> Any:
-    """At least two dimensions, new ones in front."""
-    return view_as_shape(x, (1,) * (2 - x._type.ndim) + x._type.shape) if x._type.ndim < 2 else x
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:

@@ -15,6 +15,7 @@ from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
 from fgrad.functions import select as s
 from fgrad.functions import shape as h
+from fgrad.functions.arrange import ArrangeMethods
 from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
 from fgrad.functions.complex import ComplexMethods
@@ -25,6 +26,7 @@ from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
 from fgrad.functions.running import RunningMethods
 from fgrad.functions.special import SpecialMethods
+from fgrad.functions.triangles import TriangleMethods
 from fgrad.functions.twins import InPlaceMethods
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
@@ -32,7 +34,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, InPlaceMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
@@ -67,7 +69,7 @@ class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods,
     permute, transpose, swapaxes, t, movedim, moveaxis = h.permute, h.transpose, h.transpose, h.t, h.movedim, h.movedim
     expand, broadcast_to, repeat, tile, repeat_interleave = h.expand, h.broadcast_to, h.repeat, h.tile, h.repeat_interleave
     narrow, select, split, chunk, unbind, flip, roll = h.narrow, h.select, h.split, h.chunk, h.unbind, h.flip, h.roll
-    tril, triu, diagonal, diag, clone, ravel = h.tril, h.triu, h.diagonal, h.diag, h.clone, h.flatten
+    clone, ravel = h.clone, h.flatten
 
     gather, scatter, scatter_add, take_along_dim, take = s.gather, s.scatter, s.scatter_add, s.take_along_dim, s.take
     index_select, index_add, index_copy, index_fill = s.index_select, s.index_add, s.index_copy, s.index_fill
@@ -162,7 +164,7 @@ class Tensor(ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods,
 
     masked_fill_, scatter_, scatter_add_ = inplace.of_each(s.masked_fill, s.scatter, s.scatter_add)
     index_add_, index_copy_, index_fill_ = inplace.of_each(s.index_add, s.index_copy, s.index_fill)
-    tril_, triu_, cumsum_, cumprod_ = inplace.of_each(h.tril, h.triu, r.cumsum, r.cumprod)
+    cumsum_, cumprod_ = inplace.of_each(r.cumsum, r.cumprod)
     uniform_, normal_, bernoulli_ = inplace.uniform_, inplace.normal_, inplace.bernoulli_
 
     def share_memory_(self) -> Tensor:

@@ -36,7 +36,9 @@ class Row(NamedTuple):
     tol: float = 1.0  # times the tolerance of the dtype
     without: tuple[str, ...] = ()  # dtypes that are not compared; say why beside it
     empty: bool = True  # are empty and 0-d operands compared
+    layout: bool = True
     jit: bool = True
+    family: str = ""  # the file it stands in
     distinct: bool = False  # draw all different numbers (no ties)
 
     @property
