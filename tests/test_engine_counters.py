@@ -342,6 +342,7 @@ ALLOWED = {
     "functions/ordering.py": "results whose shape depends on values, and counts that PyTorch too makes at once",
     "functions/persistence.py": "files",
     "functions/printing.py": "text",
+    "functions/scatters.py": "data made from Python numbers",
     "functions/select.py": "results whose shape depends on values (nonzero, unique): host data by nature",
     "functions/shape.py": "positions from Python arguments",
     "functions/triangles.py": "positions from Python arguments",

@@ -41,6 +41,8 @@ from fgrad.functions.reductions import *  # noqa: F403
 from fgrad.functions.reductions import __all__ as _reductions
 from fgrad.functions.running import *  # noqa: F403
 from fgrad.functions.running import __all__ as _running
+from fgrad.functions.scatters import *  # noqa: F403
+from fgrad.functions.scatters import __all__ as _scatters
 from fgrad.functions.select import *  # noqa: F403
 from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
@@ -66,6 +68,7 @@ __all__ = [
     *_random,
     *_reductions,
     *_running,
+    *_scatters,
     *_select,
     *_shape,
     *"i0 igamma igammac mvlgamma polygamma".split(),

@@ -18,7 +18,7 @@ from fgrad.eager.views import buffer_of, require_grad
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import inplace
 from fgrad.functions.call import convert, device_of
-from fgrad.functions.dtypes import as_numpy, default_float, number_dtype
+from fgrad.functions.dtypes import as_numpy, default_float, int64, number_dtype
 from fgrad.functions.exchange import imported, placed
 from fgrad.functions.random import (
     integer_values,
@@ -36,7 +36,7 @@ from fgrad.primitives import composites as c
 __all__ = [
     "arange", "as_tensor", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace",
     "logspace", "normal", "ones", "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "randperm", "scalar_tensor", "tensor", "zeros", "zeros_like",
+    "randperm", "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -83,6 +83,21 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     if isinstance(data, np.ndarray) and (dtype is None or as_numpy(dtype) == data.dtype):
         return from_numpy(data).to(device=device)
     return tensor(data, dtype=dtype, device=device)
+
+
+def _triangle(row: int, col: int, offset: int, dtype: Any, device: Any, *, upper: bool) -> Any:
+    mask = np.triu(np.ones((row, col)), offset) if upper else np.tril(np.ones((row, col)), offset)
+    return tensor(np.stack(np.nonzero(mask)).astype(np.int64), dtype=dtype or int64, device=device)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Any:
+    """int64[2, n]: rows and columns of the lower triangle of a matrix."""
+    return _triangle(row, col, offset, dtype, device, upper=False)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Any:
+    """int64[2, n]: rows and columns of the upper triangle of a matrix."""
+    return _triangle(row, col, offset, dtype, device, upper=True)
 
 
 def from_numpy(ndarray: Any) -> Any:

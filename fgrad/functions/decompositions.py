@@ -9,7 +9,6 @@ from typing import Any
 
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
-from fgrad.functions.complex import conj
 from fgrad.functions.matrices import (
     INDEFINITE,
     INFINITE,
@@ -23,8 +22,6 @@ from fgrad.functions.matrices import (
     FactorsInfo,
     Reflections,
     SingularValues,
-    batched,
-    inexact,
     into_each,
     matrix,
     proven,
@@ -212,13 +209,3 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     p, low, high = compose_many(rules.lu_unpack, matrix("torch.lu_unpack", LU_data), LU_pivots)
     none = compose(_empty, LU_data, shape=(0,))
     return into_each(out, LU(p if unpack_pivots else none, *((low, high) if unpack_data else (none, clone(none)))))
-
-
-def adjoint(x: Any) -> Any:
-    """The conjugate transpose."""
-    return conj(x).mT
-
-
-def joined(name: str, a: Any, b: Any) -> list[Any]:
-    """Two float matrices, their batches broadcast."""
-    return batched(name, inexact(name, a), inexact(name, b))

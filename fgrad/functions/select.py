@@ -13,7 +13,7 @@ from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_o
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into, truth
 from fgrad.functions.reductions import along, along_indices, sum
-from fgrad.functions.shape import expand, flatten, reshape
+from fgrad.functions.shape import expand, flatten
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
@@ -63,6 +63,9 @@ def scatter_with(op: str, x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src at the index, combined by `op`."""
     check_index("scatter", x, index)
     axis = axis_of(x, dim)
+    if op != "set" and x._type.dtype.kind == "b":
+        wide = scatter_with(op, convert(x, np.dtype("uint8")), dim, index, src)
+        return convert(wide, np.dtype("bool"))
     if not isinstance(src, Cell):
         src = expand(convert(tensor_of(src, x), x._type.dtype), index._type.shape)
     return compose(_scatter_rule, x, index, convert(src, x._type.dtype), axis=axis, op=op)
@@ -90,6 +93,11 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     axis = axis_of(input, dim)
     source = source if alpha == 1 else source * alpha
     return compose(_index_rule, input, index, source, axis=axis, op="add")
+
+
+def index_reduced(x: Any, axis: int, index: Any, source: Any, op: str) -> Any:
+    """x with source[i] combined into its slice index[i]."""
+    return compose(_index_rule, x, index, source, axis=axis, op=op)
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
@@ -135,15 +143,16 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     return into(out, input[mask])
 
 
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     """Indices of non-zero elements, int64[n, ndim]; or a tuple of vectors. Recording stops here."""
     cls = type(input)._result
     found = np.nonzero(np.atleast_1d(buffer_of(input)))
     vectors = [placed(cls, np.array(a, order="C"), input._device) for a in found]
     if as_tuple:
         return tuple(vectors)
-    table = np.ascontiguousarray(np.stack(found, 1).reshape(-1, input._type.ndim))
-    return placed(cls, table, input._device)
+    count = len(found[0])
+    table = np.stack(found, 1)[:, : input._type.ndim].reshape(count, input._type.ndim)
+    return into(out, placed(cls, np.array(table, order="C"), input._device))
 
 
 def argwhere(input: Any) -> Any:
@@ -151,9 +160,9 @@ def argwhere(input: Any) -> Any:
     return nonzero(input)
 
 
-def take(input: Any, index: Any) -> Any:
+def take(input: Any, index: Any, *, out: Any = None) -> Any:
     """Elements of the flattened tensor."""
-    return reshape(input, -1)[index]
+    return into(out, flatten(input)[index])
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:

@@ -25,6 +25,7 @@ from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
 from fgrad.functions.running import RunningMethods
+from fgrad.functions.scatters import ScatterMethods
 from fgrad.functions.special import SpecialMethods
 from fgrad.functions.triangles import TriangleMethods
 from fgrad.functions.twins import InPlaceMethods
@@ -34,7 +35,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, InPlaceMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
