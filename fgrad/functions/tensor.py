@@ -19,6 +19,7 @@ from fgrad.functions.arrange import ArrangeMethods
 from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
 from fgrad.functions.complex import ComplexMethods
+from fgrad.functions.draws import DrawMethods
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
@@ -35,7 +36,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, InPlaceMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
