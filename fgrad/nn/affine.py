@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from fgrad.nn.functional import convolution as f
 from fgrad.nn.functional.lookup import embedding as look_up
 from fgrad.nn.functional.lookup import limit_rows, limited, stop
+from fgrad.nn.functional.padding import MODES, extended
 from fgrad.nn.layer import Draw, Layer, LayerModule, Param, stateless
 
 
@@ -51,8 +52,8 @@ class Linear(LayerModule, of=linear):
 def convolution(n: int, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
                 groups: int, bias: bool, padding_mode: str) -> Layer:  # fmt: skip
     """A convolution over `n` spatial dimensions."""
-    if padding_mode not in f.MODES:
-        raise ValueError(f"padding_mode must be one of {sorted(f.MODES)}, but got padding_mode={padding_mode!r}")
+    if padding_mode not in MODES:
+        raise ValueError(f"padding_mode must be one of {sorted(MODES)}, but got padding_mode={padding_mode!r}")
     if isinstance(padding, str) and padding not in ("same", "valid"):
         raise ValueError(f"Invalid padding string {padding!r}, should be one of 'valid', 'same'")
     if padding == "same" and any(s != 1 for s in f.each(stride, n, "stride")):
@@ -66,7 +67,7 @@ def convolution(n: int, in_channels: int, out_channels: int, kernel_size: Any, s
     def apply(p: Any, x: Any) -> Any:
         if padding_mode != "zeros":
             pads = f.paddings(padding, kernel, f.each(dilation, n, "dilation"), f.each(stride, n, "stride"))
-            return f.convolution(n, f.extended(x, pads, padding_mode), p["weight"], p.get("bias"), stride, 0, dilation, groups)
+            return f.convolution(n, extended(x, pads, padding_mode), p["weight"], p.get("bias"), stride, 0, dilation, groups)
         return f.convolution(n, x, p["weight"], p.get("bias"), stride, padding, dilation, groups)
 
     return Layer(weights(shape, math.prod(shape[1:]), bias), apply)

@@ -10,6 +10,8 @@ from fgrad.functions.call import compose
 from fgrad.functions.pointwise import where
 from fgrad.nn.affine import constant
 from fgrad.nn.functional import normalisation as f
+from fgrad.nn.functional.dropout import check_probability
+from fgrad.nn.functional.dropout import dropout as drop_elements
 from fgrad.nn.layer import Layer, LayerModule, Param, stateless
 from fgrad.primitives.structure import stop_gradient
 
@@ -137,11 +139,11 @@ def dropout(p: float = 0.5, inplace: bool = False) -> Layer:
 
     Pure form: pass `key`; the Module draws from the global generator.  Source: Srivastava et al. 2014.
     """
-    f.check_probability(p)
+    check_probability(p)
 
     def apply(params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
         if key is None:
-            return f.dropout(x, p, train, inplace), state
+            return drop_elements(x, p, train, inplace), state
         if not train or p == 0:
             return x, state
         keep = random.bernoulli(key, 1 - p, x.shape)

@@ -1,7 +1,8 @@
-"""Normalisation, dropout and embedding."""
+"""Normalisation: over batches, layers, groups, instances and neighbouring channels."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,11 @@ import numpy as np
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.inplace import set_grad
-from fgrad.functions.random import bits_for
 from fgrad.functions.reductions import norm
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
-from fgrad.primitives import sampling
 from fgrad.primitives.arithmetic import rsqrt
-
-FLOAT32 = np.dtype("float32")
+from fgrad.primitives.window import window_sum
 
 
 def channel_shape(x: Any) -> tuple[int, ...]:
@@ -93,14 +91,20 @@ def _layer_rule(x: Any, *affine: Any, n: int, eps: float, has: tuple[bool, bool]
     return y + rest.pop(0) if has[1] else y
 
 
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions. Source: Ba et al. 2016."""
+def check_trailing(input: Any, normalized_shape: Any) -> tuple[int, ...]:
+    """The sizes to normalise over; ShapeError unless the input ends in them."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if input._type.shape[input._type.ndim - len(shape) :] != shape:
+    if not shape or input._type.shape[max(input._type.ndim - len(shape), 0) :] != shape:
         raise ShapeError(
             f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
             f"input of size {list(input._type.shape)}", where=caller(), fix="normalise the trailing dimensions",
         )  # fmt: skip
+    return shape
+
+
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions. Source: Ba et al. 2016."""
+    shape = check_trailing(input, normalized_shape)
     affine = [t for t in (weight, bias) if t is not None]
     has = (weight is not None, bias is not None)
     return compose(_layer_rule, input, *affine, n=len(shape), eps=float(eps), has=has)
@@ -111,41 +115,120 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> A
     return input / norm(input, p, dim, True).clamp(min=eps)
 
 
-def _dropout_rule(x: Any, bits: Any, *, p: float) -> Any:
-    keep = c.le(c.constant(np.float32(p)), sampling.unit(bits, dtype=FLOAT32))
-    return c.select(keep, x * c.number(1 / (1 - p), x), c.number(0, x))
+def _group_rule(x: Any, *affine: Any, groups: int, eps: float, has: tuple[bool, bool]) -> Any:
+    """Channels in `groups`, each normalised over its channels and positions."""
+    n, channels = x.shape[:2]
+    y = c.reshape(x, shape=(n, groups, channels // groups, *x.shape[2:]))
+    y = c.reshape(c.normalise(y, axes=tuple(range(2, y.ndim)), eps=eps), shape=x.shape)
+    rest = list(affine)
+    if has[0]:
+        y = y * c.reshape(rest.pop(0), shape=channel_shape(x))
+    return y + c.reshape(rest.pop(0), shape=channel_shape(x)) if has[1] else y
 
 
-def check_probability(p: float) -> None:
-    """PyTorch's error."""
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"dropout probability has to be between 0 and 1, but got {p}", where=caller(), fix="use 0 to 1")
+def check_channels(name: str, x: Any, weight: Any, bias: Any) -> None:
+    """Refuses inputs without channels, and vectors of another length."""
+    if x._type.ndim < 2:
+        raise ShapeError(f"Expected at least 2 dimensions for input tensor but received {x._type.ndim}", where=caller(),
+                         fix="give (batch, channels, ...)")  # fmt: skip
+    for what, t in (("weight", weight), ("bias", bias)):
+        if t is not None and t._type.shape != (x._type.shape[1],):
+            raise ShapeError(f"{name}: expected {what} to be a vector of size equal to the number of channels in input, but got "
+                             f"{t._type} and input {x._type}", where=caller(), fix="give one number for each channel")  # fmt: skip
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Each element zeroed with probability `p`, the others divided by 1 - p; the input itself in evaluation."""
-    check_probability(p)
-    if not training or p == 0:
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """(x - mean) / sqrt(var + eps) * weight + bias over each group of channels of each example. Source: Wu & He 2018."""
+    check_channels("group_norm", input, weight, bias)
+    if num_groups < 1 or input._type.shape[1] % num_groups:
+        raise ShapeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {input._type.shape} "
+            f"and num_groups={num_groups}", where=caller(), fix="use a divisor of the number of channels",
+        )  # fmt: skip
+    affine = [t for t in (weight, bias) if t is not None]
+    has = (weight is not None, bias is not None)
+    return compose(_group_rule, input, *affine, groups=num_groups, eps=float(eps), has=has)
+
+
+def _instance_rule(x: Any, *affine: Any, eps: float) -> tuple[Any, Any, Any]:
+    axes = tuple(range(2, x.ndim))
+    mean = c.mean(x, axes=axes, keep=True)
+    d = x - mean
+    var = c.mean(d * d, axes=axes, keep=True)
+    y = scaled(d * rsqrt(var + c.number(eps, x)), affine)
+    return y, c.reshape(mean, shape=x.shape[:2]), c.reshape(var, shape=x.shape[:2])
+
+
+def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
+                  use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
+    """(x - mean) / sqrt(var + eps) * weight + bias per channel of each example. Source: Ulyanov et al. 2016.
+
+    use_input_stats False: the running statistics instead.  Otherwise those, if given, move by `momentum` towards the
+    batch's mean of means and of unbiased variances.
+    """
+    check_channels("instance_norm", input, weight, bias)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ArgumentError("Expected running_mean and running_var to be defined when use_input_stats is false",
+                                where=caller(), fix="pass them")  # fmt: skip
+        return compose(_eval_rule, input, running_mean, running_var, *affine_pair(weight, bias), eps=float(eps))
+    n = math.prod(input._type.shape[2:])
+    if n == 1:
+        raise ShapeError(f"Expected more than 1 spatial element when training, got input size {list(input._type.shape)}",
+                         where=caller(), fix="give larger inputs")  # fmt: skip
+    y, mean, var = compose_many(_instance_rule, input, *affine_pair(weight, bias), eps=float(eps))
+    if running_mean is not None:
+        move(running_mean, mean.mean(0), momentum)
+    if running_var is not None:
+        move(running_var, var.mean(0) * (n / max(n - 1, 1)), momentum)
+    return y
+
+
+def move(running: Any, found: Any, momentum: float) -> None:
+    """A running statistic moves towards what was found, in place."""
+    before = set_grad(False)
+    try:
+        running.copy_(running * (1 - momentum) + found * momentum)
+    finally:
+        set_grad(before)
+
+
+def _rms_rule(x: Any, *weight: Any, n: int, eps: float) -> Any:
+    """Half precision is computed in float32."""
+    wide = c.convert(x, dtype=np.dtype("float32")) if x.dtype.itemsize == 2 else x
+    size = c.mean(wide * wide, axes=tuple(range(x.ndim - n, x.ndim)), keep=True)
+    y = wide * rsqrt(size + c.number(eps, wide))
+    if weight:
+        w = weight[0]
+        y = y * (w if w.dtype == y.dtype else c.convert(w, dtype=y.dtype))
+    return y if y.dtype == x.dtype else c.convert(y, dtype=x.dtype)
+
+
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
+    """x / sqrt(mean(x^2) + eps) * weight over the last dimensions; eps: the dtype's unless given. Source: Zhang & Sennrich 2019."""
+    shape = check_trailing(input, normalized_shape)
+    d = input._type.dtype
+    if eps is None:
+        eps = EPSILON.get("float32" if d.itemsize == 2 else d.name, 2.0**-23)
+    return compose(_rms_rule, input, *([] if weight is None else [weight]), n=len(shape), eps=float(eps))
+
+
+EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
+
+
+def _neighbour_rule(x: Any, *, size: int, alpha: float, beta: float, k: float) -> Any:
+    window = tuple(size if i == 1 else 1 for i in range(x.ndim))
+    padding = tuple((size // 2, (size - 1) // 2) if i == 1 else (0, 0) for i in range(x.ndim))
+    ones = (1,) * x.ndim
+    total = window_sum(x * x, window=window, stride=ones, padding=padding, dilation=ones)
+    return x / (total * c.number(alpha / size, x) + c.number(k, x)) ** c.number(beta, x)
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """x / (k + alpha * mean of x^2 over `size` neighbouring channels)^beta. Source: Krizhevsky et al. 2012."""
+    if input._type.ndim < 3:
+        raise ShapeError(f"Expected 3D or higher dimensionality input (got {input._type.ndim} dimensions)", where=caller(),
+                         fix="give (batch, channels, ...)")  # fmt: skip
+    if not input._type.size:
         return input
-    if p == 1:
-        return input * 0
-    bits = bits_for(type(input)._result, input._type.shape, FLOAT32, None, input._device)
-    y = compose(_dropout_rule, input, bits, p=float(p))
-    return input.copy_(y) if inplace else y
-
-
-def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """As dropout, whole channels at a time."""
-    check_probability(p)
-    if not training or p == 0:
-        return input
-    shape = (*input._type.shape[: input._type.ndim - 2], 1, 1)
-    bits = bits_for(type(input)._result, shape, FLOAT32, None, input._device)
-    y = compose(_channel_rule, input, bits, p=float(p))
-    return input.copy_(y) if inplace else y
-
-
-def _channel_rule(x: Any, bits: Any, *, p: float) -> Any:
-    keep = c.le(c.constant(np.float32(p)), sampling.unit(bits, dtype=FLOAT32))
-    scale = c.select(keep, c.constant(np.float32(1 / (1 - p) if p < 1 else 0.0)), c.constant(np.float32(0.0)))
-    return x * c.convert(scale, dtype=x.dtype)
+    return compose(_neighbour_rule, input, size=int(size), alpha=float(alpha), beta=float(beta), k=float(k))
