@@ -293,7 +293,7 @@ def test_every_primitive_has_all_its_rules() -> None:
 def moves_data(p: Primitive) -> bool:
     """Operations that only copy, view or make index numbers."""
     return p.name in CALLBACKS or p.view_of is not None or p.name in (
-        "broadcast_to concatenate dynamic_slice dynamic_update_slice flip gather iota item mark opaque pad reshape scatter slice "
+        "broadcast_to checkpoint_name concatenate dynamic_slice dynamic_update_slice flip gather iota item mark opaque pad reshape scatter slice "
         "stop_gradient transfer transpose update_slice"
     ).split()  # fmt: skip
 
@@ -345,6 +345,7 @@ ALLOWED = {
     "functions/scatters.py": "data made from Python numbers",
     "functions/select.py": "results whose shape depends on values (nonzero, unique): host data by nature",
     "functions/shape.py": "positions from Python arguments",
+    "functions/torch_format.py": "files",
     "functions/triangles.py": "positions from Python arguments",
     "ir/rewrite.py": "constants of a rule",
     "lax/scans.py": "positions from Python arguments",

@@ -17,11 +17,13 @@ import numpy as np
 
 from fgrad.eager.cell import concrete
 from fgrad.eager.views import buffer_of
-from fgrad.errors import FgradError, need
+from fgrad.errors import ArgumentError, need
+from fgrad.functions import torch_format
 from fgrad.functions.call import device_of
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.dtypes import face_dtype
 from fgrad.functions.tensor import Parameter, Tensor
+from fgrad.functions.torch_format import FileError
 from fgrad.ir.apply import caller
 from fgrad.ir.types import CPU, TensorType
 
@@ -29,10 +31,6 @@ __all__ = ["load", "save"]
 
 FORMAT = "1"
 PLAIN = (bool, int, float, str, type(None))
-
-
-class FileError(FgradError, RuntimeError):
-    """A file is not what was asked for."""
 
 
 class _Writer:
@@ -84,16 +82,15 @@ class _Writer:
         return name
 
 
-def save(obj: Any, f: Any) -> None:
+def save(obj: Any, f: Any, *, format: str = "fgrad") -> None:
     """Writes a tree of tensors, numbers, strings, lists, tuples and dicts to a path or an open binary file.
 
-    A path is written beside and renamed, so an interrupted save leaves the old file.  Raises RuntimeError for objects
+    format: "fgrad" (safetensors), or "torch": what `torch.load(f, weights_only=True)` reads.  A path is written beside and renamed, so an interrupted save leaves the old file.  Raises RuntimeError for objects
     that only code could rebuild (functions, whole Modules): save their state_dict.
     """
-    writer = _Writer()
-    shape = json.dumps(writer.encode(obj))
-    metadata = {"fgrad": FORMAT, "tree": shape, "shapes": json.dumps(writer.shapes)}
-    data = need("safetensors.numpy").save(writer.arrays, metadata=metadata)
+    if format not in ("fgrad", "torch"):
+        raise ArgumentError(f"save: no format {format!r}", where=caller(), fix='use "fgrad" or "torch"')
+    data = torch_format.write(obj) if format == "torch" else _packed(obj)
     if hasattr(f, "write"):
         f.write(data)
         return
@@ -108,12 +105,24 @@ def save(obj: Any, f: Any) -> None:
         raise
 
 
+def _packed(obj: Any) -> bytes:
+    """A safetensors file."""
+    writer = _Writer()
+    shape = json.dumps(writer.encode(obj))
+    metadata = {"fgrad": FORMAT, "tree": shape, "shapes": json.dumps(writer.shapes)}
+    return bytes(need("safetensors.numpy").save(writer.arrays, metadata=metadata))
+
+
 def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: bool | None = None) -> Any:
-    """What `save` wrote, from a path or an open binary file; nothing in the file is executed.
+    """What `save` or `torch.save` wrote, from a path or an open binary file; nothing in the file is executed.
+
+    Of PyTorch's files: tensors, Parameters, numbers, strings and containers of them (checkpoints, state dicts).
 
     map_location: the device to put tensors on (of a function `storage, place` its first argument is kept).  Raises RuntimeError naming what was found if the file is another format.
     """
     data = f.read() if hasattr(f, "read") else Path(f).read_bytes()
+    if data[:4] == b"PK\x03\x04":
+        return torch_format.read(data, getattr(f, "name", f), place(map_location))
     metadata = header(data, getattr(f, "name", f))
     arrays = need("safetensors.numpy").load(data)
     shapes = json.loads(metadata["shapes"])
@@ -137,9 +146,9 @@ def header(data: bytes, name: Any) -> dict[str, str]:
             return dict(found)
         problem = f"a safetensors file of format {found.get('fgrad')!r}"
     except (struct.error, ValueError, AttributeError):
-        known = "a PyTorch zip archive" if data[:2] == b"PK" else "a pickle" if data[:1] == b"\x80" else None
+        known = "a pickle, or a file of PyTorch before 1.6" if data[:1] == b"\x80" else None
         problem = known or "neither a safetensors file nor anything known"
-    raise FileError(f"load: {name} is {problem}", where=caller(), fix="load a file that fgrad.save wrote")
+    raise FileError(f"load: {name} is {problem}", where=caller(), fix="load a file that fgrad.save or torch.save wrote")
 
 
 def decode(node: Any, arrays: Any, shapes: Any, device: Any, done: dict[str, Any]) -> Any:
