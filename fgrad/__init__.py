@@ -17,7 +17,7 @@ from fgrad.eager.effects import debug_callback, debug_print
 from fgrad.eager.explain import explain
 from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
 from fgrad.eager.jit import jit
-from fgrad.eager.remat import checkpoint, checkpoint_policies, remat
+from fgrad.eager.remat import checkpoint, checkpoint_name, checkpoint_policies, remat
 from fgrad.eager.shapes import ShapeDtypeStruct, eval_shape, make_graph
 from fgrad.eager.vmap import vmap
 from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
@@ -48,6 +48,7 @@ __all__ = [
     "ShapeDtypeStruct",
     "capture",
     "checkpoint",
+    "checkpoint_name",
     "checkpoint_policies",
     "compile",
     "custom_jvp",

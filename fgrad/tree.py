@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fgrad.errors import TreeError, Where, need
 
 __all__ = [
+    "DictKey",
+    "FlattenedIndexKey",
+    "GetAttrKey",
+    "SequenceKey",
     "all",
     "broadcast",
     "flatten",
+    "flatten_with_path",
+    "keystr",
     "leaves",
+    "leaves_with_path",
     "map",
+    "map_with_path",
     "reduce",
     "register",
     "structure",
@@ -130,10 +139,99 @@ def transpose(outer_treedef: Structure, inner_treedef: Structure | None, pytree_
     return _optree().tree_transpose(outer_treedef, inner_treedef, pytree_to_transpose)
 
 
+# paths ---------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class SequenceKey:
+    """A step into a list, tuple or deque; `str` writes it as `[idx]`."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+
+@dataclass(frozen=True)
+class DictKey:
+    """A step into a dict; `str` writes it as `['key']`."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+
+@dataclass(frozen=True)
+class GetAttrKey:
+    """A step to a field of a NamedTuple or of an object; `str` writes it as `.name`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+
+@dataclass(frozen=True)
+class FlattenedIndexKey:
+    """A step to a child of a registered class; `str` writes it as `[<flat index key>]`."""
+
+    key: int
+
+    def __str__(self) -> str:
+        return f"[<flat index {self.key}>]"
+
+
+Path = tuple[Any, ...]
+
+
+def _key(entry: Any) -> Any:
+    """One entry of optree's as a key."""
+    if hasattr(entry, "field"):
+        return GetAttrKey(entry.field)
+    if hasattr(entry, "index"):
+        return SequenceKey(entry.index)
+    if hasattr(entry, "key"):
+        return DictKey(entry.key)
+    return GetAttrKey(entry.entry) if isinstance(entry.entry, str) else FlattenedIndexKey(entry.entry)
+
+
+def keystr(keys: Path, *, simple: bool = False, separator: str = "") -> str:
+    """A path as text: `['a'][0].x`; simple: the bare names, `a/0/x` with separator "/".
+
+    >>> keystr(leaves_with_path({"a": [1]})[0][0])
+    "['a'][0]"
+    """
+    return separator.join([str(next(iter(vars(k).values()))) if simple else str(k) for k in keys])
+
+
+def flatten_with_path(
+    tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> tuple[list[tuple[Path, Any]], Structure]:
+    """`([(path, leaf), ...], structure)`; a path is a tuple of the keys above, as JAX's."""
+    accessors, found, spec = _optree().tree_flatten_with_accessor(tree, is_leaf, namespace=_NAMESPACE)
+    return [(tuple([_key(e) for e in a]), x) for a, x in zip(accessors, found, strict=True)], spec
+
+
+def leaves_with_path(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[Path, Any]]:
+    """`[(path, leaf), ...]`, left to right.
+
+    >>> leaves_with_path({"a": [1]})
+    [((DictKey(key='a'), SequenceKey(idx=0)), 1)]
+    """
+    return flatten_with_path(tree, is_leaf)[0]
+
+
+def map_with_path(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+    """As `map`, with the path first: `f(path, leaf, *leaves_of_rest)`."""
+    paths = iter([path for path, _ in flatten_with_path(tree, is_leaf)[0]])
+    return map(lambda *xs: f(next(paths), *xs), tree, *rest, is_leaf=is_leaf)
+
+
 def register(
-    cls: type, flatten_node: Callable[[Any], tuple[Iterable[Any], Any]], unflatten_node: Callable[[Any, Any], Any]
+    cls: type, flatten_node: Callable[[Any], tuple[Any, ...]], unflatten_node: Callable[[Any, Any], Any]
 ) -> None:
     """Makes a class a node: `flatten_node(x) -> (children, aux)`, `unflatten_node(aux, children) -> x`.
+
+    flatten_node may return a third thing, the children's names, for paths.
 
     Takes effect when a tree is next looked at, so that registering imports nothing.
     """

@@ -123,6 +123,7 @@ ELEMENTWISE = [
 
 SHAPES = [
     Case("mark", lambda x, depth: x, ONE, {"depth": 2}, "buifc"),
+    Case("checkpoint_name", lambda x, name: x, ONE, {"name": "a"}, "buifc"),
     Case("transfer", lambda x, device: x, ONE, {"device": CPU}, "buifc"),
     Case("stop_gradient", lambda x: x, ONE, {}, "buifc", derivative=False),
     Case("opaque", lambda x, y, n, label: (x,), (Of((3, 4)), Of((2,))), {"n": 1, "label": "user"}, "buifc", derivative=False),

@@ -56,8 +56,9 @@ def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any, ope
     return choose("cond", p, [false_fun, true_fun], args)
 
 
-def switch(index: Any, branches: Sequence[Function], *operands: Any) -> Any:
-    """`branches[index](*operands)`, the index clamped to 0..len - 1. Results as in `cond`; a Python int calls at once."""
+def switch(index: Any, branches: Sequence[Function], *operands: Any, operand: Any = _ABSENT) -> Any:
+    """`branches[index](*operands)` (`operand=x` is one operand), the index clamped to 0..len - 1. Results as in `cond`; a Python int calls at once."""
+    operands = operands if operand is _ABSENT else (operand,)
     if not branches:
         raise ArgumentError("switch: no branches", where=caller(), fix="give at least one function")
     if len(branches) == 1:

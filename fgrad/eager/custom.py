@@ -58,10 +58,13 @@ class Custom(ABC):
     define = ""  # how the rules are given
     rules: tuple[Function, ...] = ()
 
-    def __init__(self, fun: Function, nondiff_argnums: int | Sequence[int] = ()) -> None:
+    def __init__(self, fun: Function, nondiff_argnums: int | Sequence[int] = (),
+                 nondiff_argnames: str | Sequence[str] = ()) -> None:  # fmt: skip
         update_wrapper(self, fun)
         self.fun = fun
-        self.nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        nums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else tuple(nondiff_argnames)
+        self.nondiff = tuple(sorted({*nums, *(place_of(fun, name) for name in names)}))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
@@ -122,10 +125,19 @@ class Custom(ABC):
                 del depth[self]
 
 
+def place_of(fun: Function, name: str) -> int:
+    """The position of a parameter."""
+    known = list(inspect.signature(fun).parameters)
+    if name not in known:
+        raise ArgumentError(f"nondiff_argnames: {name!r} is no argument of {getattr(fun, '__name__', 'the function')}",
+                            where=caller(), fix=f"use one of {', '.join(known)}")  # fmt: skip
+    return known.index(name)
+
+
 class custom_jvp(Custom):  # noqa: N801  # JAX's name
     """A function with a rule for tangents: `f.defjvp(rule)`, `rule(primals, tangents) -> (out, tangent_out)`.
 
-    nondiff_argnums: arguments that are passed to the rule first, as they are.  The rule serves both modes, so it must
+    nondiff_argnums, nondiff_argnames: arguments that are passed to the rule first, as they are.  The rule serves both modes, so it must
     be linear in the tangents. Integer arguments have zeros as tangents; what is closed over counts as constant.
 
     >>> import fgrad, fgrad.numpy as jnp
@@ -215,7 +227,7 @@ class custom_vjp(Custom):  # noqa: N801  # JAX's name
     """A function with a rule for reverse mode: `f.defvjp(fwd, bwd)`.
 
     fwd(*args) -> (out, residuals), a tree of arrays; bwd(*nondiff, residuals, cotangent) -> a tuple with the cotangent
-    of each argument but the nondiff ones (None: zero).  Forward mode is a TypeError. What is closed over counts as
+    of each argument but the nondiff ones (by nondiff_argnums or nondiff_argnames; None: zero).  Forward mode is a TypeError. What is closed over counts as
     constant.
 
     >>> import fgrad

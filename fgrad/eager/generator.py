@@ -134,7 +134,8 @@ def state_on(tape: Tape, generator: Generator) -> tuple[Value, Value, int]:
             raise TraceError(
                 f"the global random generator was used inside {tape.tracing}, where it cannot advance",
                 where=caller(),
-                fix="pass a key (fgrad.random.key) and use fgrad.random",
+                fix="pass a key (fgrad.random.key) and use fgrad.random"
+                + ('; or vmap(f, randomness="different")' if tape.tracing == "vmap" else ""),
             )
         if tape.tracing:
             known = (tape.input(KEY, None), tape.input(OFFSET, None), 0)

@@ -46,12 +46,14 @@ def wrap_like(cells: Sequence[Any], tape: Tape, values: Sequence[Value]) -> list
 
 
 def value_and_grad(
-    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
-) -> Function:
+    fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Function:  # fmt: skip
     """A function that returns `(fun(*args), dfun/dargs[argnums])`.
 
     fun returns a scalar, or `(scalar, aux)` with has_aux.  The gradient has the tree structure of the argument, a tuple
-    of such trees for several argnums.  holomorphic: arguments and result are complex.  Raises TypeError for integer
+    of such trees for several argnums.  holomorphic: arguments and result are complex.  allow_int: integer arguments
+    get zeros of their own dtype.  Raises TypeError for integer
     arguments and results that are no real scalars.
 
     >>> import fgrad, fgrad.numpy as jnp
@@ -64,7 +66,7 @@ def value_and_grad(
         nums, one = split_argnums(args, argnums, "grad")
         with deeper() as depth:
             marked = Marked(tuple(args[i] for i in nums), depth)
-            check_inputs(marked, "grad", holomorphic)
+            check_inputs(marked, "grad", holomorphic, ints=allow_int)
             given = list(args)
             for i, x in zip(nums, marked.tree, strict=True):
                 given[i] = x
@@ -102,19 +104,21 @@ def scalar_gradient(values: Sequence[Value], marks: Sequence[Value], operands: d
     """[value, *aux, *gradients] without marks."""
     kind = tensor_type(values[0])
     one = constant(np.ones((), kind.dtype), device=kind.device)
-    grads = pull([values[0]], [one], marks, [m for m in marks if m in operands])
-    full = [instantiate(g, m.type) for g, m in zip(grads, marks, strict=True)]
+    real = [m for m in marks if m.type.inexact]
+    grads = dict(zip(real, pull([values[0]], [one], real, [m for m in real if m in operands]), strict=True))
+    full = [instantiate(grads.get(m), m.type) for m in marks]
     return substitute([*values, *full], operands)
 
 
-def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False) -> Function:
-    """The gradient function of a scalar-valued `fun`; with has_aux it returns `(gradient, aux)`.
+def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False,
+         allow_int: bool = False) -> Function:  # fmt: skip
+    """The gradient function of a scalar-valued `fun`; with has_aux it returns `(gradient, aux)`. See `value_and_grad`.
 
     >>> import fgrad
     >>> float(fgrad.grad(lambda x: x**3)(2.0))
     12.0
     """
-    both = value_and_grad(fun, argnums, has_aux, holomorphic)
+    both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
     @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:

@@ -81,10 +81,15 @@ def split_argnums(args: tuple[Any, ...], argnums: int | Sequence[int], name: str
     return found, one
 
 
-def check_inputs(marked: Marked, name: str, holomorphic: bool, real: bool = False) -> None:
-    """JAX's errors for an argument that has no derivative of the kind asked for; real: complex ones are refused too."""
+def check_inputs(marked: Marked, name: str, holomorphic: bool, real: bool = False, ints: bool = False) -> None:
+    """JAX's errors for an argument without a derivative of the kind asked for.
+
+    real: complex ones are refused too.  ints: integers are let in.
+    """
     for t in marked.cells:
         dtype = t._type.dtype
+        if ints and not t._type.inexact:
+            continue
         if holomorphic and dtype.kind != "c":
             raise DtypeError(f"{name} with holomorphic=True requires complex-valued inputs, but got {dtype.name}",
                              where=caller(), fix="convert the argument, or drop holomorphic=True")  # fmt: skip
@@ -93,7 +98,7 @@ def check_inputs(marked: Marked, name: str, holomorphic: bool, real: bool = Fals
                 f"{name} requires real- or complex-valued inputs (input dtype that is a sub-dtype of float), "
                 f"but got {dtype.name}",
                 where=caller(),
-                fix="pass a float, e.g. 3.0 instead of 3, or choose other argnums",
+                fix="pass a float, e.g. 3.0 instead of 3, choose other argnums, or allow_int=True",
             )
         if real and not holomorphic and dtype.kind == "c":
             raise DtypeError(f"{name} requires real-valued inputs, but got {dtype.name}", where=caller(),

@@ -8,11 +8,13 @@ from typing import Any
 
 from fgrad import tree
 from fgrad.eager.closures import closed, enter_cells, flat_cells, record_call, region, types_of, wrap_results
+from fgrad.eager.convert import as_cell
+from fgrad.eager.record import record
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import random_state
-from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
-from fgrad.primitives.regions.checkpoint import POLICIES
+from fgrad.ir.primitive import REGISTRY
+from fgrad.primitives.regions.policies import Policy, check_policy
 
 
 class Policies:
@@ -23,23 +25,50 @@ class Policies:
     dots_saveable = checkpoint_dots = "dots"
     dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = "unbatched_dots"
 
+    @staticmethod
+    def save_only_these_names(*names: str) -> Policy:
+        """Keeps values that `checkpoint_name` gave one of these names."""
+        return ("only", *names)
+
+    @staticmethod
+    def save_any_names_but_these(*names: str) -> Policy:
+        """Keeps named values, except those of these names."""
+        return ("any_but", *names)
+
+    @staticmethod
+    def save_anything_except_these_names(*names: str) -> Policy:
+        """Keeps every value but those of these names."""
+        return ("anything_except", *names)
+
+    @staticmethod
+    def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
+        """Keeps what either policy keeps."""
+        return ("both", policy_1, policy_2)
+
 
 checkpoint_policies = Policies()
 
 
-def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = True, policy: str | None = None,
+def checkpoint_name(x: Any, name: str) -> Any:
+    """`x` (an array or a tree of them) itself, under a name that policies of `checkpoint` know."""
+    cells, spec = tree.flatten(x)
+    named = [record(type(t)._result, REGISTRY["checkpoint_name"], (t,), (str(name),)) for t in map(as_cell, cells)]
+    return tree.unflatten(spec, named)
+
+
+def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = True, policy: Policy | None = None,
                static_argnums: int | Sequence[int] = ()) -> Any:  # fmt: skip
     """`fun`, with values its reverse pass needs computed again from the arguments.
 
-    policy: what is kept all the same, an attribute of `checkpoint_policies`; nothing unless given.  prevent_cse: accepted,
+    policy: what is kept all the same, from `checkpoint_policies`; nothing unless given.  prevent_cse: accepted,
     recomputation is never shared with the forward pass.  static_argnums: arguments passed as they are.
     Random draws come out the same in the recomputation.
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
     if fun is None:
         return lambda g: checkpoint(g, policy=policy, prevent_cse=prevent_cse, static_argnums=static_argnums)
-    if policy not in (None, *POLICIES):
-        raise ArgumentError(f"checkpoint: no policy {policy!r}", where=caller(), fix="use one of checkpoint_policies")
+    if policy is not None:
+        check_policy(policy, caller())
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
     @wraps(fun)

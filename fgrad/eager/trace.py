@@ -95,10 +95,11 @@ def as_seen(tape: Tape, values: Sequence[Value]) -> list[Value]:
     return [freeze(tape, v) for v in values]
 
 
-def random_state(tape: Tape, recorded: Recorded) -> list[Value]:
-    """The generators' keys and offsets as values, advancing them by what the function draws."""
+def random_state(tape: Tape, recorded: Recorded, times: int = 1) -> list[Value]:
+    """The generators' keys and offsets as values, advancing them by what the function draws, `times` over."""
     out: list[Value] = []
-    for generator, count in recorded.generators:
+    for generator, once in recorded.generators:
+        count = once * times
         key, base, start = state_on(tape, generator)
         if tape.tracing:
             at = tape.generators[generator][2]

@@ -100,6 +100,21 @@ class At:
         return Place(self._x, index)
 
 
+HINTS = ("indices_are_sorted", "unique_indices", "wrap_negative_indices", "out_sharding")
+
+
+def check_hints(method: str, hints: dict[str, Any]) -> None:
+    """Refuses keywords that are none of JAX's hints; the hints themselves change nothing."""
+    for name in hints:
+        if name not in HINTS:
+            raise KeywordError(f"x.at[...].{method}() got an unexpected keyword argument {name!r}", where=caller(),
+                               fix="use mode=, " + "=, ".join(HINTS) + "=" + (", fill_value=" if method == "get" else ""))  # fmt: skip
+
+
+class KeywordError(ArgumentError, TypeError):
+    """A keyword that a method does not have."""
+
+
 class Place:
     """`x.at[index]`."""
 
@@ -110,40 +125,49 @@ class Place:
 
     def set(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] = values."""
+        check_hints("set", hints)
         return updated(self._x, self._index, values, "set", mode)
 
     def add(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] += values; an index that occurs several times adds each time."""
+        check_hints("add", hints)
         return updated(self._x, self._index, values, "add", mode)
 
     def subtract(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] -= values."""
+        check_hints("subtract", hints)
         return updated(self._x, self._index, -as_value(self._x, values), "add", mode)
 
     def multiply(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] *= values."""
+        check_hints("multiply", hints)
         return updated(self._x, self._index, values, "mul", mode)
 
     mul = multiply
 
     def divide(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] /= values."""
+        check_hints("divide", hints)
         return updated(self._x, self._index, 1 / as_value(self._x, values), "mul", mode)
 
     def min(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] = minimum(x[index], values)."""
+        check_hints("min", hints)
         return updated(self._x, self._index, values, "min", mode)
 
     def max(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] = maximum(x[index], values)."""
+        check_hints("max", hints)
         return updated(self._x, self._index, values, "max", mode)
 
     def power(self, values: Any, *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] **= values."""
+        check_hints("power", hints)
         return self.apply(lambda part: part**values, mode=mode)
 
     def apply(self, f: Callable[[Any], Any], *, mode: str | None = None, **hints: Any) -> Any:
         """x with x[index] = f(x[index])."""
+        check_hints("apply", hints)
         return self.set(f(self.get(mode=mode)), mode=mode)
 
     def get(self, *, mode: str | None = None, fill_value: Any = None, **hints: Any) -> Any:
@@ -151,6 +175,7 @@ class Place:
 
         fill_value: NaN unless given; the least number of a signed type, the largest of an unsigned one, True.
         """
+        check_hints("get", hints)
         x, how = self._x, resolve_mode(mode, READ)
         found = x._read(self._index, how)
         if how != "fill":

@@ -6,29 +6,35 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import as_cell
 from fgrad.eager.enter import enter
 from fgrad.eager.record import wrap
-from fgrad.eager.tape import THREAD
-from fgrad.eager.trace import Recorded, record_function
+from fgrad.eager.tape import THREAD, Tape
+from fgrad.eager.trace import Recorded, random_state, record_function
 from fgrad.errors import ArgumentError, RangeError, ShapeError, TraceError
-from fgrad.ir.apply import caller
+from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
 from fgrad.ir.hash import canonical_hash
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import substitute
 
+NAMES = {"error": "vmap", "same": "vmap with randomness", "different": "vmap with randomness"}  # the last two let draws in
+
 
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None,
-         in_dims: Any = 0, out_dims: Any = 0) -> Callable[..., Any]:  # fmt: skip
+         in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error") -> Callable[..., Any]:  # fmt: skip
     """`fun` over an axis of its arguments at once.
 
     in_axes: an int or None for each argument, or trees of them (prefixes of the argument's tree); None: the same value
     for every example.  out_axes: where the axis goes in each result.  axis_size: needed only if every in_axes is None.
-    in_dims, out_dims: PyTorch's names of the two.  Keyword arguments are mapped over axis 0.  Raises ValueError if sizes differ or no axis is mapped.
+    in_dims, out_dims: PyTorch's names of the two.  Keyword arguments are mapped over axis 0.
+    randomness: what draws from the global generator do: "error", "same" numbers for each example, or "different" ones
+    (each example has its own part of the stream).  Raises ValueError if sizes differ or no axis is mapped.
 
     >>> import fgrad, fgrad.numpy as jnp
     >>> fgrad.vmap(jnp.dot, in_axes=(0, None))(jnp.ones((3, 2)), jnp.ones(2))
@@ -36,6 +42,9 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
     """
     in_axes = in_axes if in_dims == 0 else in_dims
     out_axes = out_axes if out_dims == 0 else out_dims
+    if randomness not in NAMES:
+        raise ArgumentError(f"Only allowed values for randomness are 'error', 'different', or 'same'. Got {randomness!r}",
+                            where=caller(), fix='use e.g. randomness="different"')  # fmt: skip
 
     @wraps(fun)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -45,7 +54,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         n = common_size(cells, axes, axis_size)
         kinds = [t._type.with_shape(drop(t._type.shape, a)) for t, a in zip(cells, axes, strict=True)]
         given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
-        recorded = record_function(fun, "vmap", given, tree.unflattener(spec))
+        recorded = record_function(fun, NAMES[randomness], given, tree.unflattener(spec))
         if recorded.written:
             raise TraceError(
                 "a tensor from outside was written inside vmap", where=caller(),
@@ -53,11 +62,15 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
             )  # fmt: skip
         tape = THREAD.tape
         values = [t._value if t._tape is tape else enter(tape, t) for t in cells]
-        captured = [enter(tape, t) for t in recorded.captured]
-        key = ("vmap", canonical_hash(recorded.graph), tuple(values), tuple(captured), tuple(axes), n)
+        shared = [enter(tape, t) for t in recorded.captured]
+        own: dict[Value, int] = {}
+        if recorded.generators:
+            state, own = drawn(tape, recorded, n, randomness)
+            shared += state
+        key = ("vmap", canonical_hash(recorded.graph), tuple(values), tuple(shared), tuple(axes), n, randomness)
         found = tape.interned.joints.get(key)
         if found is None:
-            found = tape.interned.joints[key] = batched_outputs(recorded, values, captured, axes, n)
+            found = tape.interned.joints[key] = batched_outputs(recorded, values, shared, axes, n, own)
         out_leaf_axes = tree.broadcast_prefix(out_axes, tree.unflatten(recorded.out_spec, recorded.graph.outputs), "out_axes")
         default = type(cells[0])._result if cells else type(as_cell(0.0))
         done = [
@@ -70,14 +83,32 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
 
 
 def batched_outputs(
-    recorded: Recorded, values: Sequence[Value], captured: Sequence[Value], axes: Sequence[int | None], n: int
-) -> list[tuple[Value, bool]]:
-    """The recorded graph's outputs over the batch: (value, has it the batch axis)."""
+    recorded: Recorded, values: Sequence[Value], shared: Sequence[Value], axes: Sequence[int | None], n: int,
+    own: dict[Value, int],
+) -> list[tuple[Value, bool]]:  # fmt: skip
+    """The recorded graph's outputs over the batch: (value, has it the batch axis).
+
+    shared: captured values and random state.  own: offsets in it of which each example has its own, and how far apart.
+    """
     inputs = recorded.graph.inputs
     new = {v: front(x, a) for v, x, a in zip(inputs, values, axes, strict=False) if a is not None}
     fixed = {v: x for v, x, a in zip(inputs, values, axes, strict=False) if a is None}
-    fixed.update(zip(inputs[len(values) :], captured, strict=True))
+    for v, x in zip(inputs[len(values) :], shared, strict=True):
+        if v in own:
+            index = FUNCTIONS["iota"](shape=(n,), dtype=x.dtype, axis=0)
+            new[v] = FUNCTIONS["broadcast_to"](x, shape=(n,)) + index * constant(np.uint64(own[v]))
+        else:
+            fixed[v] = x
     return batch(substitute(recorded.graph.outputs, fixed), new, n, list(fixed.values()))
+
+
+def drawn(tape: Tape, recorded: Recorded, n: int, randomness: str) -> tuple[list[Value], dict[Value, int]]:
+    """(keys and offsets of the generators, offset input -> blocks an example draws): they advance by what is drawn."""
+    if randomness == "same":
+        return random_state(tape, recorded), {}
+    state = random_state(tape, recorded, times=n)
+    bases = recorded.graph.inputs[-len(state) + 1 :: 2]
+    return state, {v: count for v, (_, count) in zip(bases, recorded.generators, strict=True)}
 
 
 def resolve_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any], cells: Sequence[Cell]) -> list[int | None]:

@@ -363,14 +363,7 @@ def _xlogy_rule(x: Any, y: Any) -> Any:
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
     """log(exp(input) + exp(other))."""
-    return into(out, compose(_logaddexp_rule, *same((input, other), inexact_result(input, other))))
-
-
-def _logaddexp_rule(x: Any, y: Any) -> Any:
-    top = c.maximum(x, y)
-    shift = c.select(c.is_finite(top), top, c.number(0, top))
-    shift = c.stop_gradient(shift)
-    return c.log(c.exp(x - shift) + c.exp(y - shift)) + shift
+    return into(out, compose(c.logaddexp, *same((input, other), inexact_result(input, other))))
 
 
 def swap(op: Op) -> Op:

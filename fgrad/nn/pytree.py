@@ -46,10 +46,11 @@ def trainable(module: Any) -> dict[str, Any]:
     return {name: p for name, p in found.items() if p.requires_grad}
 
 
-def flatten_module(module: Any) -> tuple[list[Any], ModuleSpec]:
-    """optree's flatten."""
+def flatten_module(module: Any) -> tuple[list[Any], ModuleSpec, tuple[str, ...]]:
+    """optree's flatten: leaves, structure, dotted names."""
     leaves = trainable(module)
-    return list(leaves.values()), ModuleSpec(module, tuple(leaves))
+    names = tuple(leaves)
+    return list(leaves.values()), ModuleSpec(module, names), names
 
 
 def unflatten_module(spec: ModuleSpec, leaves: Sequence[Any]) -> Any:

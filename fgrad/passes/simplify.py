@@ -18,7 +18,7 @@ from fgrad.primitives.compare import bitwise_not, eq, ne, select
 from fgrad.primitives.linear import dot_general
 from fgrad.primitives.reduce import reduce_max, reduce_min, reduce_sum
 from fgrad.primitives.shape import broadcast_to, flip, number, pad, reshape, slice_, transpose
-from fgrad.primitives.structure import mark, stop_gradient
+from fgrad.primitives.structure import checkpoint_name, mark, stop_gradient
 from fgrad.primitives.transcendental import exp, log
 
 Axes = tuple[int, ...]
@@ -156,6 +156,7 @@ RULES: tuple[Rewrite, ...] = (
 FINAL: tuple[Rewrite, ...] = (  # once nothing more will be differentiated
     *RULES,
     rewrite("stop gradient", lambda x: stop_gradient(x), lambda x: x),
+    rewrite("checkpoint name", lambda x, n: checkpoint_name(x, name=n), lambda x, n: x),
     rewrite("mark", lambda x, d: mark(x, depth=d), lambda x, d: x),
 )
 

@@ -1,6 +1,6 @@
 """Every operation, whole in one entry. Importing this room fills `ir.primitive.REGISTRY`.
 
-structure: item, mark, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
+structure: item, mark, checkpoint_name, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
 fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.
 solving, decompositions, eigen, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.

@@ -44,6 +44,18 @@ def mark(x: Any, *, depth: int = 0) -> Any:
 
 
 @primitive(
+    type=lambda x, *, name, where: x,
+    lower=lambda xp, out, x, *, name: store(xp, out, x),
+    transpose={0: lambda ct, x, *, name: ct},
+    batch=lambda n, batched, x, *, name: checkpoint_name(x, name=name),
+    scalar=lambda m, x, *, name: x,
+    view_of=0,
+)
+def checkpoint_name(x: Any, *, name: str) -> Any:
+    """`x` itself under a name, by which a checkpoint's policy can keep it."""
+
+
+@primitive(
     type=lambda x, *, where: x,
     lower=lambda xp, out, x: store(xp, out, x),
     batch=lambda n, batched, x: stop_gradient(x),

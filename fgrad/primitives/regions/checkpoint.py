@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fgrad.errors import ArgumentError, Where
+from fgrad.errors import Where
 from fgrad.ir.apply import primitive
 from fgrad.ir.cost import totals
 from fgrad.ir.graph import Graph, Value, leaf
@@ -15,7 +15,6 @@ from fgrad.primitives.regions.parts import (
     back,
     batch_graph,
     check_signature,
-    costly,
     depends,
     flat,
     items,
@@ -24,31 +23,23 @@ from fgrad.primitives.regions.parts import (
     residuals,
     varies,
 )
+from fgrad.primitives.regions.policies import Policy, check_policy, saves
 from fgrad.primitives.regions.run import finish, graph_of, runner
 from fgrad.transforms.inline import substitute
 from fgrad.transforms.jvp import Linear, Tangent
 
-PRODUCTS = frozenset(("dot_general", "conv", "conv_dx", "conv_dw"))
-POLICIES = {
-    "nothing": lambda v: False,
-    "everything": costly,
-    "dots": lambda v: v.prim.name in PRODUCTS,
-    "unbatched_dots": lambda v: v.prim.name in PRODUCTS and not any(v.named_params.get("batch", ())),
-}
 
-
-def _type(*xs: Type, graph: Graph, policy: str, where: Where | None) -> Type:
+def _type(*xs: Type, graph: Graph, policy: Policy, where: Where | None) -> Type:
     check_signature("checkpoint", "the function", graph, xs, where)
-    if policy not in POLICIES:
-        raise ArgumentError(f"checkpoint: no policy {policy!r}", where=where, fix=f"use one of {', '.join(POLICIES)}")
+    check_policy(policy, where)
     return TupleType(graph.output_types)
 
 
-def _lower(xp: Any, out: Any, *xs: Any, graph: Any, policy: str) -> Any:
+def _lower(xp: Any, out: Any, *xs: Any, graph: Any, policy: Policy) -> Any:
     return finish(xp, out, runner(graph, xp)(xs), graph_of(graph).output_types, xs)
 
 
-def _batch(n: int, batched: Flags, *xs: Value, graph: Graph, policy: str) -> tuple[tuple[Value, bool], ...]:
+def _batch(n: int, batched: Flags, *xs: Value, graph: Graph, policy: Policy) -> tuple[tuple[Value, bool], ...]:
     whole = depends(graph, batched)
     found = items(checkpoint(*xs, graph=batch_graph(graph, batched, n, whole), policy=policy))
     return tuple([(y, b and isinstance(y.type, TensorType)) for y, b in zip(found, whole, strict=True)])
@@ -81,11 +72,11 @@ def _linearize(v: Value, varying: Flags) -> Linear:
 
 
 def _reverse(
-    graph: Graph, flags: Flags, mask: Flags, policy: str
+    graph: Graph, flags: Flags, mask: Flags, policy: Policy
 ) -> tuple[Graph | None, tuple[int, ...], Graph, Flags]:
     """(graph with saved values appended or None if there are none, where they are, reverse over (operands, saved, cotangents), operands hit)."""
     turned = back(graph, flags, mask)
-    kept, _ = residuals(turned.frontier, POLICIES[policy])
+    kept, _ = residuals(turned.frontier, saves(policy))
     outputs, saved = list(graph.outputs), []
     for r in kept:
         if r not in outputs:
@@ -107,12 +98,12 @@ def _reverse(
     flops=lambda y, *xs, graph, policy: totals(graph)[0],
     nbytes=lambda y, *xs, graph, policy: totals(graph)[1],
 )
-def checkpoint(*xs: Any, graph: Graph, policy: str = "nothing") -> Any:
+def checkpoint(*xs: Any, graph: Graph, policy: Policy = "nothing") -> Any:
     """The results of `graph` on `xs`, a tuple read by `item`; the reverse pass computes what it needs again.
 
     xs: the operands of `graph`, captures and random keys among them (a key replays its draws).
     policy: what is kept for the reverse pass: "nothing", "dots" (matrix products and convolutions),
-    "unbatched_dots" (those without batch axes, so not attention's) or "everything".
+    "unbatched_dots" (those without batch axes, so not attention's), "everything", or by names (regions/policies.py).
     The reverse is a node of this kind too, so that its recomputation is never shared with the forward pass.
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
