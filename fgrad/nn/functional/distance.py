@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,6 @@ def pdist(input: Any, p: float = 2.0) -> Any:
         raise ShapeError(f"pdist only supports 2D tensors, got: {t.ndim}D", where=caller(), fix="give float[n, m]")
     if p < 0:
         raise ArgumentError("pdist only supports non-negative p values", where=caller(), fix="use p >= 0")
-    rows, columns = np.triu_indices(t.shape[0], 1)
-    first, second = (index_select(floating(input), 0, placed(type(input)._result, np.ascontiguousarray(i), input._device)) for i in (rows, columns))
+    pairs = np.asarray([*itertools.combinations(range(t.shape[0]), 2)], np.int64).reshape(-1, 2)
+    first, second = (index_select(floating(input), 0, placed(type(input)._result, np.ascontiguousarray(i), input._device)) for i in (pairs[:, 0], pairs[:, 1]))
     return compose(_gap_rule, first, second, p=float(p), eps=0.0, keep=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.functions.call import compose, convert, same
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import broadcast_shapes, caller
+from fgrad.nn.functional.convolution import linear
 from fgrad.primitives import composites as c
 
 INT64 = np.dtype("int64")
@@ -20,6 +23,15 @@ def check_reduction(reduction: str) -> None:
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(f"{reduction} is not a valid value for reduction", where=caller(),
                             fix="use 'mean', 'sum' or 'none'")  # fmt: skip
+
+
+def legacy(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction, by the arguments that came before it if they are given."""
+    if size_average is not None or reduce is not None:
+        warnings.warn("size_average and reduce args will be deprecated, please use reduction", stacklevel=3)
+        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    check_reduction(reduction)
+    return reduction
 
 
 def reduced(y: Any, reduction: str) -> Any:
@@ -40,46 +52,66 @@ def paired(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any
     return x, y
 
 
-def _mse_rule(x: Any, y: Any, *, reduction: str) -> Any:
+def weighted(y: Any, weight: tuple[Any, ...], reduction: str, share: bool = True) -> Any:
+    """A loss of every element, times its weight, as asked; `share`: the mean is over the sum of weights."""
+    if not weight:
+        return reduced(y, reduction)
+    total = reduced(y * weight[0], "sum" if share and reduction == "mean" else reduction)
+    return total / c.reduce_sum(weight[0], axes=tuple(range(y.ndim))) if share and reduction == "mean" else total
+
+
+def check_weight(weight: Any, input: Any) -> list[Any]:
+    """The weight of each element, if there is one."""
+    if weight is not None and weight._type.shape != input._type.shape:
+        raise ShapeError("Weights and input must have the same size.", where=caller(), fix="give one weight for each element")
+    return [] if weight is None else [weight]
+
+
+def _mse_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
     d = x - y
-    return reduced(d * d, reduction)
+    return weighted(d * d, weight, reduction)
 
 
-def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
-    """(input - target)^2."""
-    return compose(_mse_rule, *paired("mse_loss", input, target, reduction), reduction=reduction)
+def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+             weight: Any = None) -> Any:  # fmt: skip
+    """(input - target)^2; weight: of each element, "mean" divides by their sum."""
+    reduction = legacy(size_average, reduce, reduction)
+    return compose(_mse_rule, *paired("mse_loss", input, target, reduction), *check_weight(weight, input), reduction=reduction)
 
 
-def _l1_rule(x: Any, y: Any, *, reduction: str) -> Any:
-    return reduced(abs(x - y), reduction)
+def _l1_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
+    return weighted(abs(x - y), weight, reduction)
 
 
-def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
-    """|input - target|."""
-    return compose(_l1_rule, *paired("l1_loss", input, target, reduction), reduction=reduction)
+def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+            weight: Any = None) -> Any:  # fmt: skip
+    """|input - target|; weight: of each element, "mean" divides by their sum."""
+    reduction = legacy(size_average, reduce, reduction)
+    return compose(_l1_rule, *paired("l1_loss", input, target, reduction), *check_weight(weight, input), reduction=reduction)
 
 
-def _huber_rule(x: Any, y: Any, *, beta: float, scale: float, reduction: str) -> Any:
+def _huber_rule(x: Any, y: Any, *weight: Any, beta: float, scale: float, reduction: str) -> Any:
     d = abs(x - y)
     if beta == 0:
-        return reduced(d, reduction)
+        return weighted(d, weight, reduction, False)
     b = c.number(beta, d)
     small = d * d * c.number(0.5, d) / b
     z = c.select(c.lt(d, b), small, d - c.number(0.5 * beta, d))
-    return reduced(z if scale == 1 else z * c.number(scale, z), reduction)
+    return weighted(z if scale == 1 else z * c.number(scale, z), weight, reduction, False)
 
 
 def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
                    beta: float = 1.0) -> Any:  # fmt: skip
     """0.5 d^2 / beta where d = |input - target| < beta, else d - 0.5 beta."""
+    reduction = legacy(size_average, reduce, reduction)
     pair = paired("smooth_l1_loss", input, target, reduction)
     return compose(_huber_rule, *pair, beta=float(beta), scale=1.0, reduction=reduction)
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta)."""
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+    """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta); weight: of each element."""
     pair = paired("huber_loss", input, target, reduction)
-    return compose(_huber_rule, *pair, beta=float(delta), scale=float(delta), reduction=reduction)
+    return compose(_huber_rule, *pair, *check_weight(weight, input), beta=float(delta), scale=float(delta), reduction=reduction)
 
 
 def _bce_logits_rule(x: Any, y: Any, *rest: Any, has: tuple[bool, bool], reduction: str) -> Any:
@@ -97,6 +129,7 @@ def _bce_logits_rule(x: Any, y: Any, *rest: Any, has: tuple[bool, bool], reducti
 def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None, size_average: Any = None,
                                      reduce: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:  # fmt: skip
     """-(pos_weight y log s(x) + (1 - y) log(1 - s(x))), s the sigmoid, by the stable form."""
+    reduction = legacy(size_average, reduce, reduction)
     if input._type.shape != target._type.shape:
         raise ShapeError(f"Target size ({target._type}) must be the same as input size ({input._type})", where=caller(),
                          fix="unsqueeze or flatten one of them")  # fmt: skip
@@ -117,6 +150,7 @@ def _bce_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
                          reduction: str = "mean") -> Any:  # fmt: skip
     """-(y log x + (1 - y) log(1 - x)), logs clamped at -100."""
+    reduction = legacy(size_average, reduce, reduction)
     pair = paired("binary_cross_entropy", input, target, reduction)
     return compose(_bce_rule, *pair, *([] if weight is None else [weight]), reduction=reduction)
 
@@ -206,7 +240,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     shape.  weight: float[classes]; "mean" divides by the sum of the targets' weights.  Labels equal to ignore_index
     contribute nothing.  label_smoothing e: (1 - e) * target + e / classes.
     """
-    check_reduction(reduction)
+    reduction = legacy(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise ArgumentError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}", where=caller(), fix="use 0 to 1")
     if weight is not None and weight._type.shape != (input._type.shape[1 if input._type.ndim > 1 else 0],):
@@ -235,12 +269,30 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
              reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """-input[target] over axis 1, for log-probabilities."""
-    check_reduction(reduction)
+    reduction = legacy(size_average, reduce, reduction)
     x, y, single = class_shapes("nll_loss", input, target)
     check_labels(y, x._type.shape[1], ignore_index)
     loss = compose(_nll_rule, x, y, *([] if weight is None else [weight]), ignore=ignore_index, smoothing=0.0,
                    reduction=reduction)  # fmt: skip
     return view_as_shape(loss, ()) if single and reduction == "none" else loss
+
+
+def linear_cross_entropy(input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
+                         reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
+                         options: Any = None) -> Any:  # fmt: skip
+    """cross_entropy(linear(input, linear_weight, linear_bias), target).
+
+    input: float[n, in].  linear_weight: float[classes, ..., in], classes becoming axis 1.  options: accepted; logits are
+    computed whole.
+    """
+    classes, rest = linear_weight._type.shape[0], linear_weight._type.shape[1:-1]
+    w = view_as_shape(linear_weight, (classes * math.prod(rest), linear_weight._type.shape[-1]))
+    b = None if linear_bias is None else view_as_shape(linear_bias, (linear_bias._type.size,))
+    logits = linear(input, w, b)
+    lead = logits._type.shape[:-1]
+    logits = view_as_shape(logits, (*lead, classes, *rest)) if rest else logits
+    ignore = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight, ignore_index=ignore, reduction=reduction, label_smoothing=label_smoothing)
 
 
 def _kl_rule(x: Any, y: Any, *, log_target: bool, reduction: str) -> Any:
@@ -257,6 +309,7 @@ def _kl_rule(x: Any, y: Any, *, log_target: bool, reduction: str) -> Any:
 def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
            log_target: bool = False) -> Any:  # fmt: skip
     """target (log target - input), input being log-probabilities; reduction "batchmean" is the divergence itself."""
+    reduction = reduction if reduction == "batchmean" else legacy(size_average, reduce, reduction)
     x, y = same((input, target))
     return compose(_kl_rule, x, y, log_target=log_target, reduction=reduction)
 

@@ -10,6 +10,7 @@ import numpy as np
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.inplace import set_grad
+from fgrad.functions.pointwise import into
 from fgrad.functions.reductions import norm
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
@@ -110,9 +111,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     return compose(_layer_rule, input, *affine, n=len(shape), eps=float(eps), has=has)
 
 
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """x / max(norm(x), eps)."""
-    return input / norm(input, p, dim, True).clamp(min=eps)
+    return into(out, input / norm(input, p, dim, True).clamp(min=eps))
 
 
 def _group_rule(x: Any, *affine: Any, groups: int, eps: float, has: tuple[bool, bool]) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
 
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose
+from fgrad.functions.pointwise import pow
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import caller
 from fgrad.nn.functional.convolution import each
@@ -114,6 +116,30 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+               ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """As max_pool2d, of float[n, c, d, h, w]."""
+    return max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool1d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+                            ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """(max_pool1d, positions)."""
+    return max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool2d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+                            ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """(max_pool2d, positions)."""
+    return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
+def max_pool3d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+                            ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
+    """(max_pool3d, positions)."""
+    return max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+
 def _avg_rule(x: Any, *, g: Any, include: bool, divisor: int | None) -> Any:
     window, stride, padding, dilation = g
     total = window_sum(x, window=window, stride=stride, padding=padding, dilation=dilation)
@@ -155,35 +181,34 @@ def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def _adaptive_rule(x: Any, *, axis: int, out: int) -> Any:
-    size = x.shape[axis]
-    if size % out == 0:
-        shape = (*x.shape[:axis], out, size // out, *x.shape[axis + 1 :])
-        return c.mean(c.reshape(x, shape=shape), axes=(axis + 1,))
-    parts = []
-    for i in range(out):
-        lo, hi = i * size // out, -(-(i + 1) * size // out)
-        start = tuple(lo if k == axis else 0 for k in range(x.ndim))
-        stop = tuple(hi if k == axis else d for k, d in enumerate(x.shape))
-        parts.append(c.mean(slice_(x, start=start, stop=stop, step=(1,) * x.ndim), axes=(axis,), keep=True))
-    return concatenate(*parts, axis=axis)
+def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+               count_include_pad: bool = True, divisor_override: int | None = None) -> Any:  # fmt: skip
+    """As avg_pool2d, of float[n, c, d, h, w]."""
+    return avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def adaptive_avg_pool(n: int, x: Any, output_size: Any) -> Any:
-    """Means of windows chosen so that the result has `output_size`; None keeps a dimension."""
-    asked = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
-    for i, size in enumerate(asked):
-        axis = x._type.ndim - n + i
-        if size is not None and size != x._type.shape[axis]:
-            x = compose(_adaptive_rule, x, axis=axis, out=int(size))
-    return x
+def lp_pool(n: int, input: Any, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Any:
+    """Norms of order norm_type of each window, as PyTorch takes them: of x, not |x|."""
+    size = math.prod(each(kernel_size, n, "kernel_size"))
+    mean = avg_pool(n, pow(input, norm_type), kernel_size, stride, 0, ceil_mode, True, None)
+    return compose(_root_rule, mean, size=size, p=float(norm_type))
 
 
-def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
-    """Means of windows chosen so that the length is output_size."""
-    return adaptive_avg_pool(1, input, output_size)
+def _root_rule(x: Any, *, size: int, p: float) -> Any:
+    kept = c.FUNCTIONS["sign"](x) * c.relu(abs(x))
+    return (kept * c.number(size, x)) ** c.number(1 / p, x)
 
 
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    """Means of windows chosen so that the image is output_size."""
-    return adaptive_avg_pool(2, input, output_size)
+def lp_pool1d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """(sum x^p)^(1/p) of each window of float[n, c, l], p = norm_type."""
+    return lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """(sum x^p)^(1/p) of each window of float[n, c, h, w], p = norm_type."""
+    return lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    """(sum x^p)^(1/p) of each window of float[n, c, d, h, w], p = norm_type."""
+    return lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
