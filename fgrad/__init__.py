@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fgrad import fft as fft
     from fgrad import inspector as inspector
     from fgrad import lax as lax
+    from fgrad import linalg as linalg
     from fgrad import nn as nn
     from fgrad import optim as optim
     from fgrad import random as random
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "nn", "optim", "random", "special", "utils")
+_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "nn", "optim", "random", "special", "utils")
 
 __all__ = [
     *_functions,

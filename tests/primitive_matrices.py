@@ -39,6 +39,42 @@ def lu_reference(x: Any) -> tuple[Any, ...]:
     return a, np.array(pivots), perm, np.array(0)
 
 
+def permuted(pivots: Any, rows: int) -> Any:
+    out = np.stack([np.arange(rows) for _ in pivots])
+    for order, swaps in zip(out, pivots):
+        for i, p in enumerate(swaps):
+            order[[i, p - 1]] = order[[p - 1, i]]
+    return out
+
+
+def ldl_reference(x: Any, hermitian: bool) -> tuple[Any, ...]:
+    """Elimination without swaps, which diagonally dominant matrices need none of."""
+    a = np.tril(x)
+    a = a + np.swapaxes(np.tril(x, -1), -1, -2).conj()
+    i = np.arange(a.shape[-1])
+    a[..., i, i] = a[..., i, i].real
+    for k in i:
+        low = a[..., k + 1 :, k, None] / a[..., k, None, k, None]
+        a[..., k + 1 :, k + 1 :] -= low * a[..., k, None, k + 1 :]
+        a[..., k + 1 :, k] = low[..., 0]
+    return np.tril(a), np.broadcast_to(i + 1, a.shape[:-1]), np.zeros(a.shape[:-2], int)
+
+
+def ldl_solved(a: Any, pivots: Any, b: Any, hermitian: bool) -> Any:
+    """The system itself; every pivot names the last row, so that rows move."""
+    one = np.eye(a.shape[-1])
+    low, d = np.tril(a, -1), a * one
+    y = b.copy()
+    for k in range(3):
+        y[:, [2, k]] = y[:, [k, 2]]
+        y[:, k + 1 :] -= low[:, k + 1 :, k, None] * y[:, k, None]
+    y = np.linalg.solve(d, y)
+    for k in (2, 1, 0):
+        y[:, k] -= (np.swapaxes(low[:, k + 1 :, k, None], -1, -2) @ y[:, k + 1 :])[:, 0]
+        y[:, [2, k]] = y[:, [k, 2]]
+    return y
+
+
 def exp_reference(x: Any) -> Any:
     """The exponential by the power series of x / 2^20, squared 20 times in wide numbers."""
     wide = x.astype("clongdouble" if np.iscomplexobj(x) else "longdouble") / 2**20
@@ -84,6 +120,10 @@ MATRICES = [
     matrix("lu", lu_reference, Of((4, 3), diagonal=3.0), label="tall"),
     matrix("lu", lu_reference, Of((3, 4), diagonal=3.0), label="wide"),
     matrix("lu", lu_reference, Of((70, 70), -0.1, 0.1, diagonal=1.0), label="blocks", derivative=False, kinds="f"),
+    Case("lu_permutation", permuted, (Of((2, 3), 3, 4, "int32"),), {"rows": 4}, "f", derivative=False, cast=False),
+    matrix("ldl", ldl_reference, Of((2, 3, 3), -1, 1, diagonal=4.0), params={"hermitian": True}, derivative=False),
+    matrix("ldl_solve", ldl_solved, Of((2, 3, 3), -1, 1, diagonal=4.0), Of((2, 3), 3, 3, "int32"), Of((2, 3, 2)), params={"hermitian": False},
+           derivative=False),
     matrix("cholesky", lambda x: (np.linalg.cholesky(x), np.zeros(2)), derivative=False),
     matrix("qr", lambda x, full: tuple(np.linalg.qr(x)), Of((2, 4, 3), diagonal=3.0), params={"full": False}),
     matrix("qr", lambda x, full: tuple(np.linalg.qr(x)), Of((3, 4), diagonal=3.0), params={"full": False}, label="wide"),

@@ -4,6 +4,8 @@ Inside: dtypes < call < pointwise < classify < reductions, shape < complex, elem
 < tensor < creation < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
 """
 
+from fgrad.functions.algebra import *  # noqa: F403
+from fgrad.functions.algebra import __all__ as _algebra
 from fgrad.functions.arrange import *  # noqa: F403
 from fgrad.functions.arrange import __all__ as _arrange
 from fgrad.functions.classify import *  # noqa: F403
@@ -54,6 +56,7 @@ from fgrad.functions.triangles import *  # noqa: F403
 from fgrad.functions.triangles import __all__ as _triangles
 
 __all__ = [
+    *_algebra,
     *_arrange,
     *_classify,
     *_complex,

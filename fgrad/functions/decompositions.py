@@ -12,6 +12,7 @@ from fgrad.functions.call import compose, compose_many
 from fgrad.functions.matrices import (
     INDEFINITE,
     INFINITE,
+    LDL,
     LU,
     QR,
     REPEATED,
@@ -20,22 +21,25 @@ from fgrad.functions.matrices import (
     Eigen,
     Factors,
     FactorsInfo,
+    LDLInfo,
     Reflections,
     SingularValues,
+    batched,
     into_each,
     matrix,
     proven,
     square,
 )
 from fgrad.functions.pointwise import into
-from fgrad.functions.shape import clone
+from fgrad.functions.shape import clone, squeeze, unsqueeze
 from fgrad.ir.apply import caller
+from fgrad.primitives import indefinite
 from fgrad.primitives import linalg as rules
 from fgrad.primitives.shape import full
 
 __all__ = [
-    "cholesky", "cholesky_ex", "eig", "eigh", "eigvals", "eigvalsh", "geqrf", "householder_product", "lu", "lu_factor",
-    "lu_factor_ex", "lu_unpack", "ormqr", "qr", "svd", "svdvals",
+    "cholesky", "cholesky_ex", "eig", "eigh", "eigvals", "eigvalsh", "geqrf", "householder_product", "ldl_factor",
+    "ldl_factor_ex", "ldl_solve", "lu", "lu_factor", "lu_factor_ex", "lu_unpack", "ormqr", "qr", "svd", "svdvals",
 ]  # fmt: skip
 
 
@@ -209,3 +213,33 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     p, low, high = compose_many(rules.lu_unpack, matrix("torch.lu_unpack", LU_data), LU_pivots)
     none = compose(_empty, LU_data, shape=(0,))
     return into_each(out, LU(p if unpack_pivots else none, *((low, high) if unpack_data else (none, clone(none)))))
+
+
+def ldl_factor(A: Any, *, hermitian: bool = False, out: Any = None) -> Any:  # noqa: N803
+    """(LD, pivots): the LDL^T (hermitian: LDL^H) of a symmetric (Hermitian) A in one matrix, and LAPACK's pivots (int32).
+
+    Reads the lower triangle.  D has blocks of 1 and 2 rows.  No derivative.  Raises LinAlgError where D is singular.
+    """
+    name = "torch.linalg.ldl_factor"
+    packed, pivots, info = compose_many(rules.ldl, square(name, A), hermitian=bool(hermitian))
+    return into_each(out, LDL(*proven(name, "The diagonal element {} of D is exactly zero.", info, packed, pivots)))
+
+
+def ldl_factor_ex(A: Any, *, hermitian: bool = False, check_errors: bool = False, out: Any = None) -> Any:  # noqa: N803
+    """(LD, pivots, info) as `ldl_factor`, which tells in `info` (int32) and does not raise, unless check_errors."""
+    name = "torch.linalg.ldl_factor_ex"
+    packed, pivots, info = compose_many(rules.ldl, square(name, A), hermitian=bool(hermitian))
+    if check_errors:
+        packed, pivots = proven(name, "The diagonal element {} of D is exactly zero.", info, packed, pivots)
+    return into_each(out, LDLInfo(packed, pivots, info))
+
+
+def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, out: Any = None) -> Any:  # noqa: N803
+    """X with A X = B, A given by what ldl_factor returned."""
+    name = "torch.linalg.ldl_solve"
+    a, b = square(name, LD), matrix(name, B)
+    if a._type.shape[-1] != b._type.shape[-2]:
+        raise ShapeError(f"{name}: Incompatible shapes of A and B for the equation AX = B, got {a._type} and {b._type}", where=caller(),
+                         fix="give one row of B for each of A")  # fmt: skip
+    a, swaps, b = batched(name, a, unsqueeze(pivots, -1), b)
+    return into(out, compose(indefinite.ldl_solve, a, squeeze(swaps, -1), b, hermitian=bool(hermitian)))

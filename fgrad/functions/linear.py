@@ -8,7 +8,7 @@ from fgrad.errors import ShapeError
 from fgrad.functions.call import axis_of, compose, same
 from fgrad.functions.pointwise import add, into, mul
 from fgrad.functions.shape import movedim, reshape, stack, unsqueeze
-from fgrad.ir.apply import caller
+from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives.einsum import contraction, einsum_values
 
@@ -122,15 +122,29 @@ def trace(input: Any) -> Any:
     return einsum("ii->", input)
 
 
-def kron(input: Any, other: Any) -> Any:
-    """Kronecker product of matrices."""
-    (n, m), (p, q) = input._type.shape, other._type.shape
-    wide = mul(reshape(input, (n, 1, m, 1)), reshape(other, (1, p, 1, q)))
-    return reshape(wide, (n * p, m * q))
+def kron(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Kronecker product: block [i, j] of the result is input[i, j] * other; any number of dimensions."""
+    n = max(input._type.ndim, other._type.ndim)
+    left, right = ((1,) * (n - x._type.ndim) + x._type.shape for x in (input, other))
+    wide = mul(reshape(input, tuple(k for d in left for k in (d, 1))), reshape(other, tuple(k for d in right for k in (1, d))))
+    return into(out, reshape(wide, tuple(a * b for a, b in zip(left, right, strict=True))))
 
 
-def cross(input: Any, other: Any, dim: int = -1) -> Any:
-    """Cross product along a dimension of length 3."""
-    a, b = movedim(input, dim, 0), movedim(other, dim, 0)
+def cross(input: Any, other: Any, dim: int | None = None, *, out: Any = None) -> Any:
+    """Cross product along a dimension of length 3 (the first of that length); the others broadcast."""
+    shape = broadcast_shapes(input._type.shape, other._type.shape)
+    if shape is None or input._type.ndim != other._type.ndim:
+        raise ShapeError(f"inconsistent tensors dimensions input: {input._type} other: {other._type}", where=caller(),
+                         fix="make every dimension equal or 1")  # fmt: skip
+    if dim is None:
+        dim = next((i for i, d in enumerate(shape) if d == 3), None)
+        if dim is None:
+            raise ShapeError(f"no dimension of size 3 in input {input._type}", where=caller(), fix="give vectors of length 3")
+    axis = axis_of(input, dim)
+    sizes = [x._type.shape[axis] if x._type.ndim else 0 for x in (input, other)]
+    if sizes != [3, 3]:
+        raise ShapeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and {sizes[1]}", where=caller(),
+                         fix="give vectors of length 3")  # fmt: skip
+    a, b = movedim(input, axis, 0), movedim(other, axis, 0)
     parts = [a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3] for i in range(3)]
-    return stack(parts, dim)
+    return into(out, stack(parts, axis))

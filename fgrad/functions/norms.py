@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager.cell import Cell
-from fgrad.errors import ArgumentError, DtypeError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError
 from fgrad.functions.call import axes_of, axis_of, compose, compose_many, convert, tensor_of
 from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.matrices import INFINITE, NAMES, inexact, matrix, proven, square
@@ -76,7 +76,10 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
         raise ArgumentError(f"linalg.matrix_norm: dim must be a 2-tuple of different dimensions. Got {dim}", where=caller(), fix="name two")
     if order in ("nuc", 2, -2):
         inexact("linalg.svd", x)
-    if 0 in [x._type.shape[a] for a in axes]:
+    sizes = [x._type.shape[a] for a in axes]
+    if {-1: sizes[1], -2: min(sizes), -math.inf: sizes[0]}.get(order, 1) == 0:
+        raise RangeError(f"linalg.matrix_norm: order {order} of {x._type} is the smallest of nothing", where=caller(), fix="give a matrix that has elements")
+    if 0 in sizes:
         return into(out, compose(_zeros, x, axes=tuple(sorted(axes)), keep=bool(keepdim)))
     return into(out, compose(rules.matrix_norm, x, order=order, axes=axes, keep=bool(keepdim)))
 
@@ -152,7 +155,7 @@ def cond(A: Any, p: Any = None, *, out: Any = None) -> Any:  # noqa: N803
         raise ArgumentError(f"linalg.cond got an invalid norm type: {p}", where=caller(), fix="use one of PyTorch's")
     if p in (None, 2, -2):
         matrix("linalg.svd", A)
-    else:
+    if isinstance(p, str) or (A._type.size and p not in (None, 2, -2)):
         square(f"linalg.cond(ord={p})", A)
     if not A._type.size:
         return into(out, compose(_none, A))

@@ -39,6 +39,7 @@ from fgrad.ir.dtypes import dtype_of, real_of
 from fgrad.primitives import linalg as rules
 from fgrad.primitives import solving
 from fgrad.primitives.shape import full
+from fgrad.primitives.structure import stop_gradient
 
 __all__ = [
     "cholesky_inverse", "cholesky_solve", "det", "inv", "inv_ex", "logdet", "lstsq", "lu_solve", "slogdet", "solve", "solve_ex",
@@ -222,7 +223,7 @@ def _least(a: Any, b: Any, rcond: float | None, driver: str, vector: bool) -> An
     if driver != "gels":
         count = found
     if driver in ("gelsd", "gelss"):
-        values = compose_many(rules.svdvals, a)[0]
+        values = compose(stop_gradient, compose_many(rules.svdvals, a)[0])
     whole = m > n and driver != "gelsy" and (driver == "gels" or THREAD.tape.tracing or bool((buffer_of(found) == n).all()))
     return LeastSquares(squeeze(x, -1) if vector else x, gaps if whole else none, count, values)
 

@@ -15,6 +15,7 @@ from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
 from fgrad.functions import select as s
 from fgrad.functions import shape as h
+from fgrad.functions.algebra import AlgebraMethods
 from fgrad.functions.arrange import ArrangeMethods
 from fgrad.functions.base import Base
 from fgrad.functions.call import R, convert, tensor_of
@@ -36,7 +37,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, AlgebraMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()

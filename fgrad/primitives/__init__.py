@@ -3,7 +3,7 @@
 structure: item, mark, checkpoint_name, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
 fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.
-solving, decompositions, eigen, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.
+solving, decompositions, eigen, indefinite, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.
 random_bits: Philox.  transfer: to another device.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
@@ -19,6 +19,7 @@ from fgrad.primitives import (
     elementary,
     fourier,
     fused,
+    indefinite,
     index,
     linear,
     matrix_functions,
@@ -47,6 +48,7 @@ __all__ = [
     "elementary",
     "fourier",
     "fused",
+    "indefinite",
     "index",
     "linear",
     "matrix_functions",

@@ -5,6 +5,7 @@ Matrices are the last two axes.  A matrix that has no answer gives NaN in its ow
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +159,16 @@ def _eliminate(xp: Any, a: Any, perm: Any, pivots: Any, j: int, end: int) -> Non
     pivot = a[:, j, j]
     a[:, j + 1 :, j] /= xp.where(pivot == 0, a.dtype.type(1), pivot)[:, None]
     a[:, j + 1 :, j + 1 : end] -= a[:, j + 1 :, j, None] * a[:, None, j, j + 1 : end]
+
+
+def permutation(xp: Any, pivots: Any, rows: int) -> Any:
+    """The order of rows that swaps, counted from 1, lead to."""
+    lead = pivots.shape[:-1]
+    each = pivots.reshape(-1, pivots.shape[-1]) if pivots.size else xp.zeros((math.prod(lead), 0), pivots.dtype)
+    perm = xp.array(xp.broadcast_to(xp.arange(rows), (each.shape[0], rows)))
+    for j in range(each.shape[-1]):
+        _swap(xp, perm, j, each[:, j] - 1)
+    return perm.reshape(*lead, rows).astype(pivots.dtype)
 
 
 def solve(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, TupleType, Type
 from fgrad.primitives import matrix_kernels as kernels
 from fgrad.primitives.arithmetic import convert
-from fgrad.primitives.checks import device_of, store
+from fgrad.primitives.checks import check_kinds, device_of, store
 from fgrad.primitives.index import along
 from fgrad.primitives.matrices import (
     batched_by,
@@ -38,13 +38,15 @@ from fgrad.primitives.structure import item
 INT32, INT64 = dtype_of("int32"), dtype_of("int64")
 
 
-def _failed(xp: Any, x: Any, info: Any, *, name: str, reason: str) -> str | None:
-    bad = xp.asarray(info).reshape(-1)
-    if not bool((bad != 0).any()):
+def failure(info: Any, name: str, reason: str) -> str | None:
+    """What is wrong with the first matrix whose `info` is not 0; None if nothing is."""
+    flat = info.reshape(-1)
+    bad = flat != 0
+    if not bool(bad.any()):
         return None
-    at = int(xp.argmax(bad != 0))
+    at = int(bad.argmax())
     batch = f"(Batch element {at}): " if info.ndim else ""
-    return f"{name}: {batch}{reason.format(int(bad[at]))}"
+    return f"{name}: {batch}{reason.format(int(flat[at]))}"
 
 
 @primitive(
@@ -52,7 +54,7 @@ def _failed(xp: Any, x: Any, info: Any, *, name: str, reason: str) -> str | None
     lower=lambda xp, out, x, info, *, name, reason: store(xp, out, x),
     transpose={0: lambda ct, x, info, *, name, reason: ct},
     batch=lambda n, batched, x, info, *, name, reason: verified(*spread(n, batched, x, info), name=name, reason=reason),
-    check=_failed,
+    check=lambda xp, x, info, *, name, reason: failure(info, name, reason),
     error=LinAlgError,
     view_of=0,
 )
@@ -230,3 +232,20 @@ def lu(x: Any) -> Any:
 
     pivots: LAPACK's, from 1: row i was swapped with row pivots[i].  info: the place of the first zero pivot, or 0.
     """
+
+
+def _permutation_type(pivots: TensorType, *, rows: int, where: Where | None) -> Type:
+    check_kinds("lu_permutation", "i", (pivots,), where)
+    if not pivots.ndim or pivots.shape[-1] > rows:
+        raise ShapeError(f"lu_permutation: pivots {pivots} of {rows} rows", where=where, fix="give at most one for each row")
+    return pivots.with_shape((*pivots.shape[:-1], rows))
+
+
+@primitive(
+    type=_permutation_type,
+    lower=lambda xp, out, pivots, *, rows: store(xp, out, kernels.permutation(xp, pivots, rows)),
+    batch=batched_by("lu_permutation"),
+    flops=lambda y, pivots, *, rows: pivots.size,
+)
+def lu_permutation(pivots: Any, *, rows: int) -> Any:
+    """The order of the rows after row i was swapped with row pivots[i] (from 1), i = 0, 1, ..."""
