@@ -33,15 +33,17 @@ if TYPE_CHECKING:
     from fgrad import inspector as inspector
     from fgrad import lax as lax
     from fgrad import linalg as linalg
+    from fgrad import masked as masked
     from fgrad import nn as nn
     from fgrad import optim as optim
     from fgrad import random as random
+    from fgrad import signal as signal
     from fgrad import special as special
     from fgrad import utils as utils
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "nn", "optim", "random", "special", "utils")
+_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "masked", "nn", "optim", "random", "signal", "special", "utils")
 
 __all__ = [
     *_functions,

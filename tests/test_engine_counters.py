@@ -346,6 +346,8 @@ ALLOWED = {
     "functions/select.py": "results whose shape depends on values (nonzero, unique): host data by nature",
     "functions/shape.py": "positions from Python arguments",
     "functions/torch_format.py": "files",
+    "functions/windows.py": "data made from Python numbers",
+    "functions/stft.py": "positions from Python arguments",
     "functions/triangles.py": "positions from Python arguments",
     "ir/rewrite.py": "constants of a rule",
     "lax/scans.py": "positions from Python arguments",

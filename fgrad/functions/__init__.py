@@ -50,6 +50,8 @@ from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
 from fgrad.functions.shape import __all__ as _shape
 from fgrad.functions.special import i0, igamma, igammac, mvlgamma, polygamma
+from fgrad.functions.stft import *  # noqa: F403
+from fgrad.functions.stft import __all__ as _stft
 from fgrad.functions.tensor import *  # noqa: F403
 from fgrad.functions.tensor import __all__ as _tensor
 from fgrad.functions.triangles import *  # noqa: F403
@@ -75,6 +77,7 @@ __all__ = [
     *_select,
     *_shape,
     *"i0 igamma igammac mvlgamma polygamma".split(),
+    *_stft,
     *_tensor,
     *_triangles,
     *"bool cdouble cfloat double float half int long short".split(),

@@ -27,7 +27,7 @@ __all__ = ["fill", "index_put", "index_reduce", "masked_scatter", "nonzero_stati
 OPS = {"sum": "add", "prod": "mul", "mean": "add", "amax": "max", "amin": "min"}
 
 
-def _identity(name: str, d: Any) -> Any:
+def identity(name: str, d: Any) -> Any:
     """What a reduction starts from."""
     if name in ("sum", "mean"):
         return 0
@@ -43,7 +43,7 @@ def _identity(name: str, d: Any) -> Any:
 
 def _reduced(write: Any, x: Any, source: Any, name: str, include_self: bool) -> Any:
     """`write(op, base, values)` for the reduction, its start where the tensor itself does not count, and the mean's division."""
-    base = x if include_self else write("set", x, _identity(name, x._type.dtype))
+    base = x if include_self else write("set", x, identity(name, x._type.dtype))
     y = write(OPS[name], base, source)
     if name != "mean":
         return y
