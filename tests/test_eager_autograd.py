@@ -287,3 +287,18 @@ SCENARIOS = {k.removeprefix("scenario_"): v for k, v in list(globals().items()) 
 def test_scenario_matches_torch(name: str) -> None:
     for _ in range(3):  # first sight, second sight, steady
         both(SCENARIOS[name])
+
+
+def test_a_gradient_is_summed_in_place() -> None:
+    """Whoever holds .grad sees what later backwards add; with create_graph the sum is a new tensor, as in PyTorch."""
+    x = fg.tensor([1.0, 2.0], requires_grad=True)
+    x.sum().backward()
+    held = x.grad
+    part = held[:1]
+    (x * 3).sum().backward()
+    assert x.grad is held
+    assert held.tolist() == [4, 4]
+    assert part.tolist() == [4]
+    (x**2).sum().backward(create_graph=True)
+    assert x.grad is not held
+    assert held.tolist() == [4, 4]

@@ -13,6 +13,7 @@ from fgrad.eager.enter import enter
 from fgrad.eager.history import differentiable, flat, freed_values, is_variable, stop
 from fgrad.eager.record import mirrored, wrap
 from fgrad.eager.tape import THREAD, Tape, tensor_type
+from fgrad.eager.views import write
 from fgrad.errors import GradError, ShapeError, TraceError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value, leaf, topological
@@ -277,7 +278,11 @@ def deliver(tape: Tape, cell: Any, g: Value) -> None:
         finally:
             tape.busy = busy
     g = mirrored(tape, g)
-    extra.grad = wrap(type(cell)._result, tape, g if extra.grad is None else added(tape, extra.grad, g))
+    total = wrap(type(cell)._result, tape, g if extra.grad is None else added(tape, extra.grad, g))
+    if extra.grad is None or total._value.needs:  # create_graph: the sum has a history of its own
+        extra.grad = total
+    else:  # in place, so that whoever holds the gradient sees the sum
+        write(extra.grad, total)
     if extra.after:
         busy, tape.busy = tape.busy, True
         try:
