@@ -157,7 +157,7 @@ class Jitted:
 
 
 class Bound:
-    """A jitted method of one object; the object is a static argument by identity."""
+    """A jitted method of one object, passed as its first argument: name it in static_argnums unless it is a tree of arrays."""
 
     def __init__(self, jitted: Jitted, instance: Any) -> None:
         self._jitted, self._instance = jitted, instance
