@@ -10,8 +10,22 @@ from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, Type
 from fgrad.primitives import matrix_kernels as kernels
 from fgrad.primitives.checks import check_kinds, store
-from fgrad.primitives.matrices import adjoint, batched_by, check_matrices, cubic, dot, part, real_type, swap
-from fgrad.primitives.shape import concatenate, full
+from fgrad.primitives.compare import eq, select
+from fgrad.primitives.matrices import (
+    adjoint,
+    batched_by,
+    check_matrices,
+    column,
+    cubic,
+    dot,
+    like,
+    part,
+    real_type,
+    swap,
+)
+from fgrad.primitives.reduce import reduce_max
+from fgrad.primitives.shape import concatenate, full, number
+from fgrad.primitives.structure import stop_gradient
 
 
 def _pinv_type(x: TensorType, atol: TensorType, rtol: TensorType, *, hermitian: bool, where: Where | None) -> Type:
@@ -65,10 +79,14 @@ def _push_type(x: TensorType, dx: TensorType, *, where: Where | None) -> Type:
 
 
 def _push(xp: Any, out: Any, x: Any, dx: Any) -> Any:
-    n = x.shape[-1]
-    top = xp.concatenate((x, dx), axis=-1)
+    """The direction is scaled to 1 first: beside a large one `x` would lose its digits when both are halved."""
+    if not x.size:
+        return store(xp, out, xp.array(x))
+    n, size = x.shape[-1], xp.abs(dx).max(axis=(-2, -1))[..., None, None]
+    size = xp.where(size == 0, size.dtype.type(1), size)
+    top = xp.concatenate((x, dx / size), axis=-1)
     low = xp.concatenate((xp.zeros(x.shape, x.dtype), x), axis=-1)
-    return store(xp, out, xp.array(kernels.matrix_exp(xp, xp.concatenate((top, low), axis=-2))[..., :n, n:]))
+    return store(xp, out, kernels.matrix_exp(xp, xp.concatenate((top, low), axis=-2))[..., :n, n:] * size)
 
 
 def _blocks(a: Value, b: Value, d: Value) -> Any:
@@ -79,10 +97,17 @@ def _blocks(a: Value, b: Value, d: Value) -> Any:
 
 
 def _push_x(d: Value, y: Value, x: Value, dx: Value) -> Any:
-    """The second derivative, symmetric in both directions: so the new one may stand where the operation is linear."""
-    wide = matrix_exp_push(_blocks(x, dx, x), _blocks(d, full(d.shape, 0, d), d))
-    n = x.shape[-1]
-    return part(wide, rows=n, after=n)
+    """The second derivative, symmetric in both directions: so the new one may stand where the operation is linear.
+
+    It is linear in the old one too, which is scaled to 1 as in the lowering.
+    """
+    if not x.size:
+        return d
+    n, size = x.shape[-1], reduce_max(abs(dx), axes=(x.ndim - 2, x.ndim - 1))
+    size = stop_gradient(select(eq(size, number(0, size)), number(1, size), size))
+    size = like(column(column(size)), x)
+    wide = matrix_exp_push(_blocks(x, dx / size, x), _blocks(d, full(d.shape, 0, d), d))
+    return part(wide, rows=n, after=n) * size
 
 
 @primitive(

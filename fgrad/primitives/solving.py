@@ -51,12 +51,12 @@ def failure(info: Any, name: str, reason: str) -> str | None:
 
 @primitive(
     type=lambda x, info, *, name, reason, where: x,
-    lower=lambda xp, out, x, info, *, name, reason: store(xp, out, x),
+    lower=lambda xp, out, x, info, *, name, reason: xp.array(x) if out is None else store(xp, out, x),
     transpose={0: lambda ct, x, info, *, name, reason: ct},
     batch=lambda n, batched, x, info, *, name, reason: verified(*spread(n, batched, x, info), name=name, reason=reason),
     check=lambda xp, x, info, *, name, reason: failure(info, name, reason),
     error=LinAlgError,
-    view_of=0,
+    flops=lambda y, x, info, *, name, reason: info.size,
 )
 def verified(x: Any, info: Any, *, name: str, reason: str) -> Any:
     """`x` itself; where some `info` (of its matrices) is not 0, a LinAlgError that says `reason`."""
