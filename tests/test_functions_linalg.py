@@ -212,3 +212,12 @@ def test_old_in_place_and_argument_errors() -> None:
         for t in (fg, torch):
             with pytest.raises(RuntimeError):
                 call(t)
+
+
+def test_errors_come_at_once_in_functions_that_record_with_numbers() -> None:
+    with pytest.raises(fg.linalg.LinAlgError, match="singular"):
+        fg.grad(lambda a: fg.linalg.inv(a).sum())(fg.zeros(2, 2))
+    x = fg.zeros(2, 2, requires_grad=True)
+    with pytest.raises(fg.linalg.LinAlgError, match="test_functions_linalg.py"):
+        fg.linalg.solve(x * 2, fg.ones(2))
+    assert (x + 1).sum().item() == 4  # nothing else is disturbed

@@ -190,7 +190,8 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
 
     rcond: singular values up to rcond times the largest count as 0 (default: eps max(m, n)).  driver: "gelsy" (default),
     "gels", "gelsd", "gelss" say which of the results there are, as in LAPACK: residuals (where m > n, of full rank) for all but
-    gelsy, rank for all but gels, singular values for gelsd and gelss; the others are empty.
+    gelsy, rank for all but gels, singular values for gelsd and gelss; the others are empty.  In a recorded function (jit) full
+    rank is taken for granted.
     """
     name = "torch.linalg.lstsq"
     if A._type.ndim < 2:

@@ -192,8 +192,22 @@ def normalise(x: Value, *, axes: Axes, eps: float) -> Any:
     return d * rsqrt(mean(d * d, axes=axes, keep=True) + number(eps, x))
 
 
+def _power_norm(size: Value, axes: Axes, p: float) -> Any:
+    """(sum size^p)^(1/p), with the derivative 0 where it is 0, and by elements that are 0 if p < 1."""
+    zero = number(0, size)
+    if 0 < p < 1:
+        none = eq(size, zero)
+        total = reduce_sum(select(none, zero, select(none, number(1, size), size) ** number(p, size)), axes=axes)
+    else:
+        total = reduce_sum(size ** number(p, size), axes=axes)
+    if p < 0:
+        return total ** number(1 / p, size)
+    none = eq(total, zero)
+    return select(none, zero, select(none, number(1, size), total) ** number(1 / p, size))
+
+
 def norm(x: Value, *, axes: Axes, p: float, keep: bool = False) -> Any:
-    """(sum |x|^p)^(1/p); the largest or smallest |x| for +-inf, the count of non-zeros for 0. Derivative 0 at 0 for p=2."""
+    """(sum |x|^p)^(1/p); the largest or smallest |x| for +-inf, the count of non-zeros for 0. Derivative 0 at 0 for p > 0."""
     size = abs(x)
     if math.isinf(p):
         y = reduce_max(size, axes=axes) if p > 0 else -reduce_max(-size, axes=axes)
@@ -206,7 +220,7 @@ def norm(x: Value, *, axes: Axes, p: float, keep: bool = False) -> Any:
         zero = eq(total, number(0, total))
         y = select(zero, number(0, total), sqrt(select(zero, number(1, total), total)))
     else:
-        y = reduce_sum(size ** number(p, size), axes=axes) ** number(1 / p, size)
+        y = _power_norm(size, axes, p)
     return kept(y, x.shape, axes) if keep else y
 
 

@@ -107,7 +107,7 @@ def split_lu(packed: Value) -> tuple[Any, Any]:
 
 def lu(x: Value) -> tuple[Any, ...]:
     """(P, L, U) with x = P L U."""
-    packed, perm = item(solving.lu(x), index=0), item(solving.lu(x), index=2)
+    packed, _, perm = items(solving.lu(x), 3)
     return permutation_matrix(perm, x), *split_lu(packed)
 
 
