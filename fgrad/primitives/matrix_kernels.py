@@ -79,14 +79,21 @@ def _bad_minor(xp: Any, a: Any) -> int:
     return 0
 
 
+def attempt(xp: Any, a: Any, b: Any) -> Any:
+    """The library's solution; None where a matrix is singular, which NumPy raises and CuPy leaves to be seen."""
+    try:
+        x = xp.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        return None
+    return x if xp.__name__ == "numpy" or bool(xp.isfinite(x).all()) else None
+
+
 def solve_upper(xp: Any, a: Any, b: Any) -> Any:
     """x with `a x = b`, `a` upper triangular (zeros below): by halves, so that most of it is products."""
     n = a.shape[-1]
     if n <= 2 * BLOCK:
-        try:
-            return xp.linalg.solve(a, b)  # elimination of a triangle is back substitution
-        except np.linalg.LinAlgError:
-            return _substitute(xp, a, b)
+        x = attempt(xp, a, b)  # elimination of a triangle is back substitution
+        return _substitute(xp, a, b) if x is None else x
     h = n // 2
     low = solve_upper(xp, a[..., h:, h:], b[..., h:, :])
     high = solve_upper(xp, a[..., :h, :h], b[..., :h, :] - xp.matmul(a[..., :h, h:], low))
@@ -173,11 +180,10 @@ def permutation(xp: Any, pivots: Any, rows: int) -> Any:
 
 def solve(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """(x with `a x = b`, the first zero pivot or 0)."""
-    info = xp.zeros(a.shape[:-2], "int32")
-    try:
-        return xp.linalg.solve(a, b), info
-    except np.linalg.LinAlgError:
-        packed, _, perm, info = lu(xp, a)
+    x = attempt(xp, a, b)
+    if x is not None:
+        return x, xp.zeros(a.shape[:-2], "int32")
+    packed, _, perm, info = lu(xp, a)
     y = solve_triangular(xp, packed, xp.take_along_axis(b, perm[..., None], -2), True, True)
     return solve_triangular(xp, packed, y, False, False), info
 
