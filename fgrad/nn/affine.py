@@ -89,6 +89,12 @@ def conv2d(in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 
     return convolution(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
 
 
+def conv3d(in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+           groups: int = 1, bias: bool = True, padding_mode: str = "zeros") -> Layer:  # fmt: skip
+    """Cross-correlation of volumes: float[n, in_channels, d, h, w] -> float[n, out_channels, d2, h2, w2]. See conv2d."""
+    return convolution(3, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
+
+
 class Convolution(LayerModule):
     """What convolutions of every rank show: their sizes as tuples, as PyTorch keeps them."""
 
@@ -96,8 +102,8 @@ class Convolution(LayerModule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("kernel_size", "stride", "padding", "dilation"):
-            value = self.__dict__[name]
+        for name in ("kernel_size", "stride", "padding", "dilation", "output_padding"):
+            value = self.__dict__.get(name, "")
             if not isinstance(value, str):
                 object.__setattr__(self, name, f.each(value, self.rank, name))
 
@@ -105,9 +111,10 @@ class Convolution(LayerModule):
         """Channels and sizes; the rest where it is not the default."""
         n = self.rank
         own = self.__dict__
-        defaults: dict[str, Any] = {"padding": (0,) * n, "dilation": (1,) * n, "groups": 1}
+        zeros = (0,) * n
+        defaults: dict[str, Any] = {"padding": zeros, "dilation": (1,) * n, "output_padding": zeros, "groups": 1}
         parts = [f"{own['in_channels']}, {own['out_channels']}, kernel_size={own['kernel_size']}, stride={own['stride']}"]
-        parts += [f"{k}={own[k]}" for k, v in defaults.items() if own[k] != v]
+        parts += [f"{k}={own[k]}" for k, v in defaults.items() if own.get(k, v) != v]
         parts += ["bias=False"] if self.bias is None else []
         return ", ".join(parts + ([f"padding_mode={own['padding_mode']}"] if own["padding_mode"] != "zeros" else []))
 
@@ -124,6 +131,26 @@ class Conv2d(Convolution, of=conv2d):
     rank = 2
 
 
+class Conv3d(Convolution, of=conv3d):
+    """3-d convolution."""
+
+    rank = 3
+
+
+def embedding_table(padding_idx: int | None) -> Callable[[Draw, tuple[int, ...]], Any]:
+    """Starts standard normal, with one row 0."""
+
+    def start(draw: Draw, shape: tuple[int, ...]) -> Any:
+        table = draw.normal(shape, 1.0)
+        if padding_idx is None:
+            return table
+        rows = draw.full((shape[0], 1), 1.0)
+        rows[padding_idx] = 0.0
+        return table * rows
+
+    return start
+
+
 def embedding(num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
               norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Layer:  # fmt: skip
     """Rows of a table at integer indices: int[...] -> float[..., embedding_dim]; row padding_idx starts at 0 and stays.
@@ -135,14 +162,6 @@ def embedding(num_embeddings: int, embedding_dim: int, padding_idx: int | None =
     if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
         raise AssertionError("Padding_idx must be within num_embeddings")
 
-    def start(draw: Draw, shape: tuple[int, ...]) -> Any:
-        table = draw.normal(shape, 1.0)
-        if padding_idx is None:
-            return table
-        rows = draw.full((shape[0], 1), 1.0)
-        rows[padding_idx] = 0.0
-        return table * rows
-
     @stateless
     def apply(p: Any, index: Any) -> Any:
         weight = p["weight"]
@@ -150,7 +169,7 @@ def embedding(num_embeddings: int, embedding_dim: int, padding_idx: int | None =
             weight = weight + stop(limited(index, weight, max_norm, norm_type) - weight)
         return look_up(index, weight, padding_idx, scale_grad_by_freq=scale_grad_by_freq)
 
-    return Layer({"weight": Param((num_embeddings, embedding_dim), start)}, apply)
+    return Layer({"weight": Param((num_embeddings, embedding_dim), embedding_table(padding_idx))}, apply)
 
 
 class Embedding(LayerModule, of=embedding):

@@ -157,7 +157,7 @@ class LayerModule(Module):
             if tuple(x.shape) != p.shape:
                 raise ValueError(f"{name} of shape {tuple(x.shape)} does not match the sizes given, {p.shape}")
             self.register_parameter(name, Parameter(x))
-        if given.arguments.get("bias") is False:
+        if given.arguments.get("bias") is False and "bias" in self.plain:
             self.register_parameter("bias", None)
         for name in self.absent:
             if name not in self.layer.params and name not in self.layer.state:

@@ -8,8 +8,8 @@ from typing import Any
 from fgrad.errors import StateError
 from fgrad.functions.creation import as_tensor
 from fgrad.functions.inplace import set_grad
-from fgrad.functions.tensor import Parameter
 from fgrad.ir.apply import caller
+from fgrad.nn.parameter import Parameter, is_lazy
 
 
 def own_state(module: Any) -> dict[str, Any]:
@@ -26,6 +26,9 @@ def load_into(module: Any, state: Mapping[str, Any], strict: bool, assign: bool 
     missing = [k for k in own if k not in state]
     unexpected = [k for k in state if k not in own]
     given = {k: as_tensor(v) for k, v in state.items() if k in own}
+    for k, v in given.items():
+        if is_lazy(own[k]) and not is_lazy(v):
+            own[k].materialize(v.shape)
     wrong = [
         f"size mismatch for {k}: copying a param with shape {v.shape} from checkpoint, the shape in current model "
         f"is {own[k].shape}."

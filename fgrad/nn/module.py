@@ -12,6 +12,7 @@ from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 from fgrad.nn.hooks import Hooked
 from fgrad.nn.loading import load_into
+from fgrad.nn.parameter import is_lazy
 from fgrad.nn.pytree import register_module
 
 
@@ -117,7 +118,9 @@ class Module(Hooked):
                         p.data = new
                         p.grad = None if grad is None else f(grad.detach())
             for name, b in m._buffers.items():
-                if b is not None:
+                if is_lazy(b):
+                    b.data = f(b)  # type: ignore[union-attr]  # a tensor
+                elif b is not None:
                     m._buffers[name] = f(b)
         return self
 

@@ -1,17 +1,13 @@
-"""Normalisation and dropout as Layers, and the Modules over them."""
+"""Normalisation over batches and layers as Layers, and the Modules over them."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from fgrad import random
 from fgrad.functions.call import compose
-from fgrad.functions.pointwise import where
 from fgrad.nn.affine import constant
 from fgrad.nn.functional import normalisation as f
-from fgrad.nn.functional.dropout import check_probability
-from fgrad.nn.functional.dropout import dropout as drop_elements
 from fgrad.nn.layer import Layer, LayerModule, Param, stateless
 from fgrad.primitives.structure import stop_gradient
 
@@ -74,6 +70,18 @@ def batch_norm2d(num_features: int, eps: float = 1e-5, momentum: float | None = 
     return batch_norm((4,), num_features, eps, momentum, affine, track_running_stats, bias)
 
 
+def batch_norm3d(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True, *, bias: bool = True) -> Layer:  # fmt: skip
+    """As batch_norm1d, for volumes float[n, c, d, h, w]."""
+    return batch_norm((5,), num_features, eps, momentum, affine, track_running_stats, bias)
+
+
+def sync_batch_norm(num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                    track_running_stats: bool = True, process_group: Any = None, *, bias: bool = True) -> Layer:  # fmt: skip
+    """As batch_norm1d, for inputs of any rank from 2 on; with one process, the batch is the whole batch."""
+    return batch_norm(tuple(range(2, 65)), num_features, eps, momentum, affine, track_running_stats, bias)
+
+
 class BatchNorm(LayerModule):
     """What batch normalisations of every rank share."""
 
@@ -99,6 +107,30 @@ class BatchNorm1d(BatchNorm, of=batch_norm1d):
 
 class BatchNorm2d(BatchNorm, of=batch_norm2d):
     """Batch normalisation of images."""
+
+
+class BatchNorm3d(BatchNorm, of=batch_norm3d):
+    """Batch normalisation of volumes."""
+
+
+class SyncBatchNorm(BatchNorm, of=sync_batch_norm):
+    """Batch normalisation over all processes."""
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Any, process_group: Any = None) -> Any:
+        """The module with every batch normalisation in it replaced by one of this class that holds the same tensors."""
+        if isinstance(module, BatchNorm) and not isinstance(module, cls):
+            own = module.__dict__
+            options = {k: own[k] for k in ("eps", "momentum", "affine", "track_running_stats")}
+            new = cls(own["num_features"], **options, process_group=process_group, bias=not (own["affine"] and module.bias is None))
+            new._parameters.update(module._parameters)
+            new._buffers.update(module._buffers)
+            object.__setattr__(new, "training", module.training)
+            return new
+        for name, child in list(module._modules.items()):
+            if child is not None:
+                module._modules[name] = cls.convert_sync_batchnorm(child, process_group)
+        return module
 
 
 def layer_norm(normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True) -> Layer:
@@ -132,25 +164,3 @@ class LayerNorm(LayerModule, of=layer_norm):
         own = self.__dict__
         return (f"{own['normalized_shape']}, eps={own['eps']}, elementwise_affine={own['elementwise_affine']}, "
                 f"bias={self.bias is not None}")  # fmt: skip
-
-
-def dropout(p: float = 0.5, inplace: bool = False) -> Layer:
-    """Each element zeroed with probability `p` in training, the others divided by 1 - p.
-
-    Pure form: pass `key`; the Module draws from the global generator.  Source: Srivastava et al. 2014.
-    """
-    check_probability(p)
-
-    def apply(params: Any, state: Any, x: Any, *, train: bool = False, key: Any = None) -> tuple[Any, Any]:
-        if key is None:
-            return drop_elements(x, p, train, inplace), state
-        if not train or p == 0:
-            return x, state
-        keep = random.bernoulli(key, 1 - p, x.shape)
-        return where(keep, x / (1 - p), 0.0), state
-
-    return Layer({}, apply)
-
-
-class Dropout(LayerModule, of=dropout):
-    """Dropout of elements."""

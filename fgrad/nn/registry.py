@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fgrad.functions.tensor import Parameter, Tensor
+from fgrad.functions.tensor import Tensor
+from fgrad.nn.parameter import Buffer, Parameter
 
 
 class Registry:
@@ -27,7 +28,11 @@ class Registry:
 
     # attributes ---------------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_parameters" not in self.__dict__:
+        if isinstance(value, Buffer) and "_buffers" in self.__dict__ and name not in self._buffers:
+            self._forget(name)
+            self.__dict__.pop(name, None)
+            self.register_buffer(name, value, value.persistent)
+        elif "_parameters" not in self.__dict__:
             if isinstance(value, Parameter | Registry):
                 raise AttributeError("cannot assign parameters or modules before Module.__init__() call")
             object.__setattr__(self, name, value)

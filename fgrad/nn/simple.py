@@ -1,4 +1,4 @@
-"""Modules without parameters: activations, pooling, flatten, losses. Each forwards to nn.functional."""
+"""A Module over one function of nn.functional; what the files of such modules share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from fgrad.functions.shape import flatten
 from fgrad.functions.tensor import Tensor
-from fgrad.nn import functional as f
+from fgrad.nn.functional.loss import legacy as reduction_of
 from fgrad.nn.module import Module
+
+HIDDEN = ("_stacklevel", "size_average", "reduce")
 
 
 class FunctionModule(Module):
@@ -18,13 +19,15 @@ class FunctionModule(Module):
     function: ClassVar[Callable[..., Any]]
     names: ClassVar[tuple[str, ...]] = ()
     shown: ClassVar[tuple[str, ...]] = ()  # arguments that the text names
+    legacy: ClassVar[bool] = False  # has it arguments that came before `reduction`
 
     def __init_subclass__(cls, of: Callable[..., Any] | None = None, skip: int = 1, shown: str | None = None,
-                          last: str = "") -> None:  # fmt: skip
+                          last: str = "", hide: str = "") -> None:  # fmt: skip
         super().__init_subclass__()
         if of is not None:
             cls.function = staticmethod(of)
-            params = [p for p in list(inspect.signature(of).parameters.values())[skip:] if p.name not in HIDDEN]
+            params = [p for p in list(inspect.signature(of).parameters.values())[skip:] if p.name not in (*HIDDEN, hide)]
+            cls.legacy = "size_average" in inspect.signature(of).parameters
             params.sort(key=lambda p: p.name == last)  # PyTorch's order, where it is not the function's
             cls.names = tuple(p.name for p in params)
             cls.shown = cls.names if shown is None else tuple(shown.split())
@@ -33,14 +36,17 @@ class FunctionModule(Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        given = inspect.signature(type(self)).bind(*args, **{k: v for k, v in kwargs.items() if k not in HIDDEN})
+        old = [kwargs.pop(k, None) for k in HIDDEN[1:]] if self.legacy else [None, None]
+        given = inspect.signature(type(self)).bind(*args, **kwargs)
         given.apply_defaults()
+        if any(v is not None for v in old):
+            given.arguments["reduction"] = reduction_of(old[0], old[1], given.arguments["reduction"])
         for name, value in given.arguments.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value)
             else:
-                object.__setattr__(self, name, value)
-        if "kernel_size" in self.__dict__ and self.__dict__["stride"] is None:
+                setattr(self, name, value)
+        if "kernel_size" in self.__dict__ and self.__dict__.get("stride", 0) is None:
             object.__setattr__(self, "stride", self.__dict__["kernel_size"])
 
     def forward(self, *xs: Any) -> Any:
@@ -53,136 +59,3 @@ class FunctionModule(Module):
 
 
 HIDDEN = ("_stacklevel", "size_average", "reduce")
-
-
-class ReLU(FunctionModule, of=f.relu):
-    """max(x, 0)."""
-
-
-class ReLU6(FunctionModule, of=f.relu6):
-    """min(max(x, 0), 6)."""
-
-
-class LeakyReLU(FunctionModule, of=f.leaky_relu):
-    """x for x > 0, else negative_slope * x."""
-
-
-class ELU(FunctionModule, of=f.elu):
-    """x for x > 0, else alpha * (exp(x) - 1)."""
-
-
-class SELU(FunctionModule, of=f.selu):
-    """Self-normalising ELU."""
-
-
-class GELU(FunctionModule, of=f.gelu):
-    """x * Phi(x)."""
-
-
-class SiLU(FunctionModule, of=f.silu):
-    """x * sigmoid(x)."""
-
-
-class Softplus(FunctionModule, of=f.softplus):
-    """log(1 + exp(beta x)) / beta."""
-
-
-class LogSigmoid(FunctionModule, of=f.logsigmoid):
-    """log(sigmoid(x))."""
-
-
-class Tanh(FunctionModule, of=f.tanh):
-    """Hyperbolic tangent."""
-
-
-class Sigmoid(FunctionModule, of=f.sigmoid):
-    """1 / (1 + exp(-x))."""
-
-
-class Softmax(FunctionModule, of=f.softmax, shown="dim"):
-    """exp(x) / sum(exp(x)) along `dim`."""
-
-
-class LogSoftmax(FunctionModule, of=f.log_softmax, shown="dim"):
-    """log(softmax(x)) along `dim`."""
-
-
-class MaxPool1d(FunctionModule, of=f.max_pool1d, last="ceil_mode",
-                shown="kernel_size stride padding dilation ceil_mode"):
-    """The largest of each window of a sequence."""
-
-
-class MaxPool2d(FunctionModule, of=f.max_pool2d, last="ceil_mode",
-                shown="kernel_size stride padding dilation ceil_mode"):
-    """The largest of each window of an image."""
-
-
-class AvgPool1d(FunctionModule, of=f.avg_pool1d, shown="kernel_size stride padding"):
-    """The mean of each window of a sequence."""
-
-
-class AvgPool2d(FunctionModule, of=f.avg_pool2d, shown="kernel_size stride padding"):
-    """The mean of each window of an image."""
-
-
-class AdaptiveAvgPool1d(FunctionModule, of=f.adaptive_avg_pool1d):
-    """Means of windows chosen for an output length."""
-
-
-class AdaptiveAvgPool2d(FunctionModule, of=f.adaptive_avg_pool2d):
-    """Means of windows chosen for an output size."""
-
-
-def _flatten(input: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
-    return flatten(input, start_dim, end_dim)
-
-
-class Flatten(FunctionModule, of=_flatten):
-    """Dimensions start_dim to end_dim as one (all but the batch, by default)."""
-
-
-class Identity(Module):
-    """Its input. Arguments are accepted and ignored."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
-    def forward(self, input: Any) -> Any:
-        """The input itself."""
-        return input
-
-
-class MSELoss(FunctionModule, of=f.mse_loss, skip=2, shown=""):
-    """(input - target)^2."""
-
-
-class L1Loss(FunctionModule, of=f.l1_loss, skip=2, shown=""):
-    """|input - target|."""
-
-
-class SmoothL1Loss(FunctionModule, of=f.smooth_l1_loss, skip=2, shown=""):
-    """Squared near 0, absolute elsewhere."""
-
-
-class HuberLoss(FunctionModule, of=f.huber_loss, skip=2, shown=""):
-    """Squared within delta, linear outside."""
-
-
-class BCELoss(FunctionModule, of=f.binary_cross_entropy, skip=2, shown=""):
-    """-(y log x + (1 - y) log(1 - x))."""
-
-
-class BCEWithLogitsLoss(FunctionModule, of=f.binary_cross_entropy_with_logits, skip=2, shown=""):
-    """Binary cross-entropy of sigmoid(input)."""
-
-
-class NLLLoss(FunctionModule, of=f.nll_loss, skip=2, shown=""):
-    """-input[target], for log-probabilities."""
-
-
-class CrossEntropyLoss(FunctionModule, of=f.cross_entropy, skip=2, shown=""):
-    """-log softmax(input)[target]; see nn.functional.cross_entropy."""
-
-
-class KLDivLoss(FunctionModule, of=f.kl_div, skip=2, shown=""):
-    """target (log target - input)."""

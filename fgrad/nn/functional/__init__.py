@@ -62,6 +62,7 @@ from fgrad.nn.functional.adaptive import (
     max_unpool3d,
 )
 from fgrad.nn.functional.attention import multi_head_attention_forward, scaled_dot_product_attention
+from fgrad.nn.functional.bags import embedding_bag
 from fgrad.nn.functional.convolution import (
     bilinear,
     conv1d,
@@ -77,6 +78,7 @@ from fgrad.nn.functional.ctc import ctc_loss
 from fgrad.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
 from fgrad.nn.functional.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from fgrad.nn.functional.folding import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
+from fgrad.nn.functional.grids import affine_grid, grid_sample
 from fgrad.nn.functional.lookup import embedding
 from fgrad.nn.functional.loss import (
     binary_cross_entropy,
@@ -127,6 +129,7 @@ from fgrad.nn.functional.pooling import (
     max_pool3d,
     max_pool3d_with_indices,
 )
+from fgrad.nn.functional.resize import interpolate, upsample, upsample_bilinear, upsample_nearest
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -138,6 +141,7 @@ __all__ = [
     "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
     "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -167,6 +171,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",
@@ -176,6 +181,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -186,6 +192,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -250,4 +257,7 @@ __all__ = [
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -25,7 +25,8 @@ def _counts(index: Any, weight: Any) -> Any:
     return scatter(zeros, c.broadcast_to(c.number(1, weight), shape=(index.size,)), at, axes=(0,), op="add", mode="drop")
 
 
-def _embedding_rule(index: Any, weight: Any, *, by_count: bool) -> Any:
+def rows_at(index: Any, weight: Any, by_count: bool) -> Any:
+    """Rows of a table; by_count: their gradients are divided by how often they are looked up."""
     at = index if index.dtype == INT64 else c.convert(index, dtype=INT64)
     rows = gather(weight, at, axes=(0,), mode="raise")
     if not by_count:
@@ -33,6 +34,15 @@ def _embedding_rule(index: Any, weight: Any, *, by_count: bool) -> Any:
     n = gather(_counts(index, weight), at, axes=(0,), mode="clip")
     share = rows / c.reshape(n, shape=(*n.shape, 1))
     return c.stop_gradient(rows) + (share - c.stop_gradient(share))  # the value of rows, the gradient of share
+
+
+def _embedding_rule(index: Any, weight: Any, *, by_count: bool) -> Any:
+    return rows_at(index, weight, by_count)
+
+
+def held(weight: Any, row: int) -> Any:
+    """The table, without gradient to one row."""
+    return compose(_hold_row, weight, row=row)
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
@@ -47,7 +57,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
     if max_norm is not None:
         limit_rows(input, weight, max_norm, norm_type)
     if padding_idx is not None and grad_enabled():
-        weight = compose(_hold_row, weight, row=padding_idx % weight._type.shape[0])
+        weight = held(weight, padding_idx % weight._type.shape[0])
     return compose(_embedding_rule, input, weight, by_count=scale_grad_by_freq)
 
 

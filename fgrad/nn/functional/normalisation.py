@@ -160,6 +160,11 @@ def _instance_rule(x: Any, *affine: Any, eps: float) -> tuple[Any, Any, Any]:
     return y, c.reshape(mean, shape=x.shape[:2]), c.reshape(var, shape=x.shape[:2])
 
 
+def instance_statistics(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """(y, mean, biased variance) of instance normalisation, the latter [n, c]."""
+    return compose_many(_instance_rule, x, *affine_pair(weight, bias), eps=float(eps))
+
+
 def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
                   use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5) -> Any:  # fmt: skip
     """(x - mean) / sqrt(var + eps) * weight + bias per channel of each example. Source: Ulyanov et al. 2016.
@@ -177,7 +182,7 @@ def instance_norm(input: Any, running_mean: Any = None, running_var: Any = None,
     if n == 1:
         raise ShapeError(f"Expected more than 1 spatial element when training, got input size {list(input._type.shape)}",
                          where=caller(), fix="give larger inputs")  # fmt: skip
-    y, mean, var = compose_many(_instance_rule, input, *affine_pair(weight, bias), eps=float(eps))
+    y, mean, var = instance_statistics(input, weight, bias, eps)
     if running_mean is not None:
         move(running_mean, mean.mean(0), momentum)
     if running_var is not None:

@@ -12,6 +12,7 @@ from fgrad.functions.reductions import norm
 from fgrad.functions.shape import cat, stack
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
+from fgrad.nn.utils import rnn as rnn
 
 __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
