@@ -18,7 +18,7 @@ from fgrad.functions import shape as h
 from fgrad.functions.algebra import AlgebraMethods
 from fgrad.functions.arrange import ArrangeMethods
 from fgrad.functions.base import Base
-from fgrad.functions.call import R, convert, tensor_of
+from fgrad.functions.call import NUMBER, R, convert, number, tensor_of
 from fgrad.functions.complex import ComplexMethods
 from fgrad.functions.draws import DrawMethods
 from fgrad.functions.dtypes import dtype as number_type
@@ -151,7 +151,8 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
     # in place -----------------------------------------------------------------------------------------------------------
     def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
         """Takes the numbers of `src`, converted and broadcast."""
-        source = convert(tensor_of(src, self), self._type.dtype)
+        d = self._type.dtype
+        source = number(src, d, self) if src.__class__ in NUMBER else convert(tensor_of(src, self), d)
         if source._device is not self._device:
             source = inplace.transfer(source, self._device)
         write(self, indexing.spread_to(source, self._type.shape))
