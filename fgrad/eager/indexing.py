@@ -66,6 +66,8 @@ def setitem(x: Any, index: Any, value: Any) -> None:
 
 def as_value(x: Any, value: Any) -> Any:
     """The assigned value as a cell of the dtype of `x`."""
+    if value.__class__ in (float, complex):  # in the precision of `x`, not of the default type
+        value = np.asarray(value)[()]
     cell = value if isinstance(value, Cell) else as_cell(value, type(x)._result)
     if cell._type.dtype != x._type.dtype:
         cell = record(type(x)._result, R["convert"], (cell,), (x._type.dtype,))
