@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -54,6 +55,15 @@ def stack_nested(data: Sequence[Any]) -> Any:
 def reshape(x: Any, shape: tuple[int, ...]) -> Any:
     """The primitive, left out where nothing changes."""
     return x if x._type.shape == shape else record(face(), R["reshape"], (x,), (shape,))
+
+
+def moved_last(x: Any, axes: tuple[int, ...]) -> Any:
+    """`axes` joined into one, the last."""
+    rest = tuple([i for i in range(x._type.ndim) if i not in axes])
+    order, s = (*rest, *axes), x._type.shape
+    if order != tuple(range(len(order))):
+        x = record(face(), R["transpose"], (x,), (order,))
+    return reshape(x, (*[s[i] for i in rest], math.prod([s[i] for i in axes])))
 
 
 def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:

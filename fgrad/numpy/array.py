@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fgrad.eager import indexing
-from fgrad.eager.arrays import array_of, as_dtype
+from fgrad.eager.arrays import array_of, as_dtype, call
 from fgrad.eager.cell import concrete
 from fgrad.eager.convert import FACES
 from fgrad.eager.described import Described
 from fgrad.eager.operands import convert
 from fgrad.eager.updates import At
 from fgrad.eager.views import buffer_of
-from fgrad.errors import ArgumentError, ShapeError, TraceError
+from fgrad.errors import ArgumentError, DtypeError, ShapeError, TraceError
 from fgrad.ir.apply import caller
-from fgrad.ir.types import TensorType
+from fgrad.ir.types import CPU, TensorType
+from fgrad.numpy import complexes as z
 from fgrad.numpy import creation as k
+from fgrad.numpy import edits, linear, search
 from fgrad.numpy import elementwise as e
-from fgrad.numpy import linear, search
 from fgrad.numpy import reductions as r
 from fgrad.numpy import shape as h
 
@@ -51,7 +53,6 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
     __slots__ = ()
     __array_priority__ = 1000
     __hash__ = object.__hash__
-    __array_ufunc__ = None  # NumPy leaves binary operators to this class
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         raise TypeError("make arrays with fgrad.numpy.array(data) or zeros(shape)")
@@ -81,6 +82,8 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
     def mT(self) -> Any:  # noqa: N802
         """The last two axes exchanged."""
         return h.matrix_transpose(self)
+
+    real, imag = property(z.real), property(z.imag)
 
     @property
     def at(self) -> At:
@@ -128,6 +131,7 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
     clip, round, dot = e.clip, e.round, linear.dot
     swapaxes, squeeze, ravel, repeat = h.swapaxes, h.squeeze, h.ravel, h.repeat
     argsort, take, nonzero, diagonal, trace = search.argsort, search.take, search.nonzero, k.diagonal, linear.trace
+    conj, conjugate, choose, argpartition = z.conj, z.conj, edits.choose, edits.argpartition
     sort, searchsorted, copy = search.sort, search.searchsorted, k.copy
     flatten = h.ravel
 
@@ -144,11 +148,36 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
         """The array in another dtype."""
         return convert(self, as_dtype(dtype))
 
-    def conj(self) -> Any:
-        """The array itself: real numbers are their own conjugates."""
-        if self._type.dtype.kind == "c":
-            raise ArgumentError("conj of complex arrays is not available", where=caller(), fix="use real arrays")
-        return self
+    def view(self, dtype: Any = None) -> Any:
+        """The same bits read as another dtype of the same size."""
+        d = self._type.dtype if dtype is None else as_dtype(dtype)
+        if d.itemsize != self._type.dtype.itemsize or "c" in (d.kind, self._type.dtype.kind):
+            raise DtypeError(f"view of {self._type} as {d.name}", where=caller(), fix="choose a dtype of the same size")
+        return self if d == self._type.dtype else call("bitcast", self, dtype=d)
+
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        """Slices along `axis` where the condition vector holds (its numbers are read)."""
+        return search.compress(condition, self, axis)
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Any:
+        """The array on a device (a name, or what `x.device` gives)."""
+        return k.on(self, device)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """fgrad.numpy, which follows the array API standard."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ArgumentError(f"no version {api_version!r} of the array API", where=caller(), fix='use "2024.12"')
+        return sys.modules["fgrad.numpy"]
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """DLPack's code of the kind of device, and its index."""
+        return (1, 0) if self._type.device is CPU else (2, self._type.device.index)
+
+    def __dlpack__(self, **given: Any) -> Any:
+        """The numbers for another library; read-only, since arrays never change."""
+        if self._type.device is CPU and given.get("copy") is not False and given.get("max_version") is None:
+            return np.array(buffer_of(self)).__dlpack__()  # older readers refuse what is read-only
+        return self.__array__().__dlpack__(**given) if self._type.device is CPU else buffer_of(self).__dlpack__(**given)
 
     def block_until_ready(self) -> Any:
         """The array, computed by now (inside a recorded function: as it is)."""
@@ -157,6 +186,18 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
         return self
 
     # numbers ------------------------------------------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        """NumPy's functions of one or two arrays, as fgrad.numpy's: `np.sin(x)`, `host + x`."""
+        f = getattr(sys.modules["fgrad.numpy"], ufunc.__name__, None)
+        if method == "__call__" and not kwargs and f is not None:
+            return f(*args)
+        what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if "out" in kwargs:
+            raise UfuncError(f"{what} into an array: arrays of fgrad.numpy are immutable and are not written to others",
+                             where=caller(), fix=f"use y = fgrad.numpy.{ufunc.__name__}(...), or np.asarray(x)")  # fmt: skip
+        raise UfuncError(f"{what} does not take arrays of fgrad.numpy", where=caller(),
+                         fix="use a function of fgrad.numpy, or np.asarray(x) outside of recorded functions")  # fmt: skip
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         a = buffer_of(self)
         if copy or (dtype is not None and a.dtype != dtype):
@@ -222,6 +263,10 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
         return self
 
     __copy__ = k.copy
+
+
+class UfuncError(ArgumentError, TypeError):
+    """One of NumPy's universal functions that has no counterpart here."""
 
 
 def is_known(x: Any) -> bool:

@@ -30,7 +30,7 @@ __all__ = [
 
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    """X where condition, else y; with the condition alone, the indices where it holds (its numbers are read)."""
+    """`x` where condition, else `y`; with the condition alone, the indices where it holds (its numbers are read)."""
     mask = truth(condition)
     if x is None and y is None:
         return tuple(array_of(i) for i in np.nonzero(np.asarray(mask)))

@@ -17,7 +17,7 @@ from fgrad.eager.operands import compose, convert, default_float, number_dtype, 
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
-from fgrad.ir.types import TensorType
+from fgrad.ir.types import Device, TensorType
 from fgrad.numpy.shape import broadcast_to, expand_dims, moveaxis, reshape
 from fgrad.primitives import composites as c
 from fgrad.primitives.shape import pad
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def array(object: Any, dtype: Any = None, copy: bool = True, order: Any = None, ndmin: int = 0) -> Any:
+def array(object: Any, dtype: Any = None, copy: bool = True, order: Any = None, ndmin: int = 0, *, device: Any = None) -> Any:
     """An array of numbers, nested sequences or an array. Python floats become the default float, arrays keep their dtype.
 
     >>> import fgrad.numpy as jnp
@@ -39,7 +39,15 @@ def array(object: Any, dtype: Any = None, copy: bool = True, order: Any = None, 
     x = array_of(object) if isinstance(object, Cell | list | tuple) or dtype is None else from_host(object, dtype)
     x = x if dtype is None else convert(x, as_dtype(dtype))
     extra = ndmin - x._type.ndim
-    return x if extra <= 0 else arrays.reshape(x, (1,) * extra + x._type.shape)
+    return on(x if extra <= 0 else arrays.reshape(x, (1,) * extra + x._type.shape), device)
+
+
+def on(x: Any, device: Any) -> Any:
+    """`x` on a device (a name, or what `x.device` gives); where it is if None."""
+    if device is None:
+        return x
+    place = device if isinstance(device, Device) else Device(str(device))
+    return x if place is x._type.device else call("transfer", x, device=place)
 
 
 def from_host(x: Any, dtype: Any) -> Any:
@@ -48,9 +56,9 @@ def from_host(x: Any, dtype: Any) -> Any:
     return concrete(face(), a, TensorType(a.shape, a.dtype))
 
 
-def asarray(a: Any, dtype: Any = None, order: Any = None, copy: bool | None = None) -> Any:
+def asarray(a: Any, dtype: Any = None, order: Any = None, copy: bool | None = None, *, device: Any = None) -> Any:
     """As array; an array of the face is returned itself."""
-    return array(a, dtype)
+    return on(array(a, dtype), device)
 
 
 def filled(shape: tuple[int, ...], value: Any, dtype: Dtype) -> Any:
@@ -60,32 +68,32 @@ def filled(shape: tuple[int, ...], value: Any, dtype: Dtype) -> Any:
     return recorded(face(), key, lambda: c.broadcast_to(c.constant(a), shape=shape) if shape else c.constant(a))
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """`fill_value` (a number or an array that broadcasts) everywhere, in its own dtype unless given."""
     if isinstance(fill_value, Cell | np.ndarray | list | tuple):
         x = array_of(fill_value)
-        return broadcast_to(x if dtype is None else convert(x, as_dtype(dtype)), shape)
+        return on(broadcast_to(x if dtype is None else convert(x, as_dtype(dtype)), shape), device)
     d = as_dtype(dtype) if dtype is not None else number_dtype(fill_value, None)
-    return filled(shape_of(shape), fill_value, d)
+    return on(filled(shape_of(shape), fill_value, d), device)
 
 
-def zeros(shape: Any, dtype: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """Zeros, of the default float dtype unless given."""
-    return filled(shape_of(shape), 0, default_float() if dtype is None else as_dtype(dtype))
+    return on(filled(shape_of(shape), 0, default_float() if dtype is None else as_dtype(dtype)), device)
 
 
-def ones(shape: Any, dtype: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = None, *, device: Any = None) -> Any:
     """Ones, of the default float dtype unless given."""
-    return filled(shape_of(shape), 1, default_float() if dtype is None else as_dtype(dtype))
+    return on(filled(shape_of(shape), 1, default_float() if dtype is None else as_dtype(dtype)), device)
 
 
 empty = zeros
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
     """`fill_value` in the shape and dtype of `a` unless given."""
     t = type_of(a)
-    return full(t.shape if shape is None else shape, fill_value, t.dtype if dtype is None else dtype)
+    return on(full(t.shape if shape is None else shape, fill_value, t.dtype if dtype is None else dtype), t.device if device is None else device)
 
 
 def type_of(a: Any) -> Any:
@@ -95,14 +103,14 @@ def type_of(a: Any) -> Any:
     return array_of(a)._type
 
 
-def zeros_like(a: Any, dtype: Any = None, shape: Any = None) -> Any:
+def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
     """Zeros in the shape and dtype of `a` unless given."""
-    return full_like(a, 0, dtype, shape)
+    return on(full_like(a, 0, dtype, shape), device)
 
 
-def ones_like(a: Any, dtype: Any = None, shape: Any = None) -> Any:
+def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
     """Ones in the shape and dtype of `a` unless given."""
-    return full_like(a, 1, dtype, shape)
+    return on(full_like(a, 1, dtype, shape), device)
 
 
 empty_like = zeros_like
@@ -113,7 +121,7 @@ def number(x: Any) -> Any:
     return x.item() if hasattr(x, "item") else x
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: Any = None) -> Any:
     """start, start + step, ... below stop; int64 unless a float is given."""
     if stop is None:
         start, stop = 0, start
@@ -123,7 +131,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     floats = any(isinstance(x, float) for x in (start, stop, step))
     d = as_dtype(dtype) if dtype is not None else default_float() if floats else np.dtype("int64")
     n = max(0, math.ceil((stop - start) / step))
-    return recorded(face(), ("arange", n, str(start), str(step), d), lambda: progression(n, start, step, d))
+    return on(recorded(face(), ("arange", n, str(start), str(step), d), lambda: progression(n, start, step, d)), device)
 
 
 def progression(n: int, start: Any, step: Any, d: Dtype) -> Any:
@@ -135,7 +143,7 @@ def progression(n: int, start: Any, step: Any, d: Dtype) -> Any:
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
-             axis: int = 0) -> Any:  # fmt: skip
+             axis: int = 0, *, device: Any = None) -> Any:  # fmt: skip
     """`num` numbers from start to stop, evenly spaced; start and stop may be arrays."""
     d = default_float() if dtype is None else as_dtype(dtype)
     parts = num - 1 if endpoint else num
@@ -151,6 +159,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
         share = reshape(share, (num,) + (1,) * rank)
         x = convert(moveaxis(expand_dims(low, 0) * (1 - share) + expand_dims(high, 0) * share, 0, axis), d)
         step = gap / max(parts, 1)
+    x = on(x, device)
     return (x, step) if retstep else x
 
 
@@ -166,11 +175,11 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     return array_of(np.geomspace(start, stop, num, endpoint).astype(d))
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:  # noqa: N803  # NumPy's names
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:  # noqa: N803  # NumPy's names
     """Ones on diagonal `k` of an N × M matrix."""
     d, shape = default_float() if dtype is None else as_dtype(dtype), (N, N if M is None else M)
-    return recorded(face(), ("eye", shape, k, d), lambda: c.convert(
-        c.tril_mask(shape=shape, k=k) & c.tril_mask(shape=shape, k=k, upper=True), dtype=d))  # fmt: skip
+    return on(recorded(face(), ("eye", shape, k, d), lambda: c.convert(
+        c.tril_mask(shape=shape, k=k) & c.tril_mask(shape=shape, k=k, upper=True), dtype=d)), device)
 
 
 def identity(n: int, dtype: Any = None) -> Any:

@@ -11,6 +11,7 @@ from fgrad.eager.cell import Cell
 from fgrad.eager.operands import R, compose, convert, floating, is_integer
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.ir.apply import caller
+from fgrad.ir.types import Device
 from fgrad.primitives import composites as c
 from fgrad.primitives.transcendental import sin as sin_values
 
@@ -238,7 +239,7 @@ trunc, rint = _rounding("trunc", "x without its fraction.", "trunc"), _rounding(
 fix = trunc
 
 
-def round(x: Any, decimals: int = 0) -> Any:  # noqa: A001
+def round(x: Any, decimals: int = 0, out: None = None) -> Any:  # noqa: A001
     """To the nearest multiple of 10^-decimals, ties to even."""
     x = array_of(x)
     if is_integer(x) or not decimals:
@@ -343,16 +344,17 @@ def rad2deg(x: Any, /) -> Any:
 radians, degrees = deg2rad, rad2deg
 
 
-def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     """minimum(maximum(x, min), max); a bound may be None."""
     y = array_of(x)
     y = y if min is None else maximum(y, min)
     return y if max is None else minimum(y, max)
 
 
-def astype(x: Any, dtype: Any) -> Any:
-    """The array in another dtype."""
-    return convert(array_of(x), as_dtype(dtype))
+def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
+    """The array in another dtype, on another device if given."""
+    y = convert(array_of(x), as_dtype(dtype))
+    return y if device is None else call("transfer", y, device=Device(str(device)))
 
 
 abs = absolute  # noqa: A001

@@ -1,33 +1,31 @@
-"""NumPy's smaller helpers: index grids, polynomials, differences, statistics, vectorize."""
+"""NumPy's smaller helpers: index grids, dtypes, functions applied along axes or by case."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from fgrad.eager.arrays import array_of, as_dtype, axis_of, call, reshape, result_dtype, same, shape_of
-from fgrad.eager.operands import convert, floating
+from fgrad.eager.arrays import array_of, as_dtype, axis_of, reshape, result_dtype, shape_of
+from fgrad.eager.operands import convert
 from fgrad.eager.vmap import vmap
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import promote
 from fgrad.numpy.choices import isnan, where
-from fgrad.numpy.creation import diag
-from fgrad.numpy.elementwise import add, divide, equal, logaddexp, maximum, minimum, multiply, sqrt, subtract
-from fgrad.numpy.linear import matmul
-from fgrad.numpy.reductions import any, mean, prod, sum
-from fgrad.numpy.search import sort
-from fgrad.numpy.shape import broadcast_to, concatenate, expand_dims, flip, moveaxis, pad, ravel, stack, transpose
+from fgrad.numpy.elementwise import add, divide, logaddexp, maximum, minimum, multiply
+from fgrad.numpy.search import nonzero
+from fgrad.numpy.shape import broadcast_to, concatenate, expand_dims, moveaxis, ravel
 
 __all__ = [
-    "apply_along_axis", "atleast_3d", "block", "convolve", "corrcoef", "correlate", "cov", "diag_indices", "ediff1d",
-    "fmax", "fmin", "gradient", "histogram", "isin", "isscalar", "ix_", "logaddexp2", "nanprod", "nanstd", "nanvar",
-    "partition", "polyval", "promote_types", "ravel_multi_index", "result_type", "select", "trapezoid",
-    "tril_indices", "triu_indices", "unravel_index", "vander", "vectorize",
+    "apply_along_axis", "apply_over_axes", "atleast_3d", "block", "diag_indices", "diag_indices_from", "fmax", "fmin",
+    "fromfunction", "isscalar", "iterable", "ix_", "logaddexp2", "mask_indices", "piecewise", "promote_types",
+    "ravel_multi_index", "result_type", "select", "tril_indices", "tril_indices_from", "triu_indices",
+    "triu_indices_from", "unravel_index", "vectorize",
 ]  # fmt: skip
 
 
@@ -133,146 +131,6 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Any) -> Any:
     return total
 
 
-def polyval(p: Any, x: Any) -> Any:
-    """p[0] x^(n-1) + ... + p[n-1], by Horner's rule."""
-    c, at = array_of(p), array_of(x)
-    y = multiply(at, 0)
-    for i in range(c._type.shape[0]):
-        y = add(multiply(y, at), c[i])
-    return y
-
-
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:  # noqa: N803  # NumPy's name
-    """Powers of a vector as columns, falling unless `increasing`."""
-    v = array_of(x)
-    n = v._type.shape[0] if N is None else N
-    powers = [v**k for k in range(n)]
-    return stack(powers if increasing else powers[::-1], 1)
-
-
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
-    """The integral along `axis` by the trapezoidal rule."""
-    v = moveaxis(floating(array_of(y)), axis, -1)
-    if x is None:
-        step: Any = dx
-    else:
-        at = array_of(x)
-        at = at if at._type.ndim == 1 else moveaxis(at, axis, -1)
-        step = at[..., 1:] - at[..., :-1]
-    return sum(multiply(v[..., 1:] + v[..., :-1], step), -1) * 0.5
-
-
-def gradient(f: Any, spacing: float = 1.0, axis: Any = None) -> Any:
-    """Central differences inside, one-sided at the ends; a list of them for several axes."""
-    x = floating(array_of(f))
-    axes = range(x._type.ndim) if axis is None else (axis if isinstance(axis, tuple | list) else (axis,))
-    found = []
-    for a in axes:
-        at = axis_of(x, a)
-        v = moveaxis(x, at, 0)
-        if v._type.shape[0] < 2:
-            raise ShapeError("gradient needs two elements along an axis", where=caller(), fix="leave that axis out")
-        parts = [v[1:2] - v[:1], (v[2:] - v[:-2]) * 0.5, v[-1:] - v[-2:-1]]
-        found.append(moveaxis(divide(concatenate(parts, 0), spacing), 0, at))
-    return found[0] if len(found) == 1 else found
-
-
-def ediff1d(ary: Any) -> Any:
-    """Differences of neighbours of the flattened array."""
-    x = ravel(ary)
-    return x[1:] - x[:-1]
-
-
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """sum_k a[k] v[n - k] of two vectors; mode "full", "same" or "valid"."""
-    return correlation(a, flip(v), mode, "convolve")
-
-
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """sum_k a[n + k] v[k] of two vectors; mode "full", "same" or "valid"."""
-    return correlation(a, v, mode, "correlate")
-
-
-def correlation(a: Any, v: Any, mode: str, name: str) -> Any:
-    """One convolution primitive over vectors, the longer one first."""
-    x, w = same((a, v), floating=True)
-    if x._type.ndim != 1 or w._type.ndim != 1:
-        raise ShapeError(f"{name} takes vectors, found {x._type} and {w._type}", where=caller(), fix="ravel them")
-    swap = x._type.size < w._type.size
-    if swap:
-        x, w = flip(w), flip(x)
-    n, k = x._type.size, w._type.size
-    if mode not in ("full", "same", "valid"):
-        raise ArgumentError(f"no mode {mode!r}", where=caller(), fix='use "full", "same" or "valid"')
-    edge = 0 if mode == "valid" else k - 1
-    y = call("conv", reshape(x, (1, 1, n)), reshape(w, (1, 1, k)), stride=(1,), padding=((edge, edge),), x_dilation=(1,),
-             w_dilation=(1,), groups=1)  # fmt: skip
-    y = ravel(y)
-    if mode == "same":
-        start = k // 2 if swap and name == "correlate" else (k - 1) // 2  # NumPy centres the operands as given
-        y = y[start : start + n]
-    return y
-
-
-def isin(element: Any, test_elements: Any, invert: bool = False) -> Any:
-    """True where an element is among `test_elements`. Cost: one comparison for each pair."""
-    x, t = same((element, ravel(test_elements)))
-    found = any(equal(expand_dims(x, -1), t), axis=-1)
-    return call("bitwise_not", found) if invert else found
-
-
-def cov(m: Any, rowvar: bool = True, bias: bool = False, ddof: float | None = None) -> Any:
-    """The covariance matrix of variables in rows (columns with rowvar=False)."""
-    x = floating(array_of(m))
-    x = reshape(x, (1, x._type.size)) if x._type.ndim < 2 else x if rowvar else transpose(x)
-    n = x._type.shape[1]
-    d = x - mean(x, 1, keepdims=True)
-    y = matmul(d, transpose(d)) / (n - (ddof if ddof is not None else 0 if bias else 1))
-    return reshape(y, ()) if y._type.size == 1 else y
-
-
-def corrcoef(x: Any, rowvar: bool = True) -> Any:
-    """Correlation coefficients of variables in rows (columns with rowvar=False)."""
-    c = cov(x, rowvar)
-    if not c._type.ndim:
-        return divide(c, c)
-    s = sqrt(diag(c))
-    return c / s / expand_dims(s, 1)
-
-
-def nanvar(a: Any, axis: Any = None, ddof: float = 0, *, keepdims: bool = False) -> Any:
-    """Variance of what is not NaN."""
-    x = floating(array_of(a))
-    bad = isnan(x)
-    count = sum(where(bad, 0.0, 1.0), axis, keepdims=True)
-    center = sum(where(bad, 0, x), axis, keepdims=True) / count
-    d = where(bad, 0, subtract(x, center))
-    return sum(d * d, axis, keepdims=keepdims) / (sum(where(bad, 0.0, 1.0), axis, keepdims=keepdims) - ddof)
-
-
-def nanstd(a: Any, axis: Any = None, ddof: float = 0, *, keepdims: bool = False) -> Any:
-    """Square root of nanvar."""
-    return sqrt(nanvar(a, axis, ddof, keepdims=keepdims))
-
-
-def nanprod(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """Product with NaN as 1."""
-    return prod(where(isnan(a), 1, array_of(a)), axis, keepdims=keepdims)
-
-
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """The choice of the first condition that holds, elementwise."""
-    y = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        y = where(condition, choice, y)
-    return y
-
-
-def partition(a: Any, kth: int, axis: int = -1) -> Any:
-    """An order with element `kth` in its sorted place, smaller ones before it (a whole sort)."""
-    return sort(a, axis)
-
-
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """`func1d` of each line along `axis`, by vmap."""
     x = array_of(arr)
@@ -284,34 +142,6 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     tail = y._type.shape[1:]
     y = reshape(y, (*lead, *tail))
     return moveaxis(y, tuple(range(len(lead), len(lead) + len(tail))), tuple(range(at, at + len(tail)))) if tail else y
-
-
-def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = (), signature: str | None = None) -> Callable[..., Any]:
-    """`pyfunc` on numbers as a function of arrays that broadcast, by vmap.
-
-    excluded: positions of arguments passed as they are.  signature: not available, use vmap.
-    """
-    if signature is not None:
-        raise ArgumentError("vectorize with a signature is not available", where=caller(), fix="use vmap")
-
-    @wraps(pyfunc)
-    def function(*args: Any) -> Any:
-        at = [i for i in range(len(args)) if i not in excluded]
-        xs = [array_of(args[i]) for i in at]
-        shape = np.broadcast_shapes(*[x._type.shape for x in xs])
-        flat = [reshape(broadcast_to(x, shape), (math.prod(shape),)) for x in xs]
-
-        def one(*given: Any) -> Any:
-            rest = list(args)
-            for i, x in zip(at, given, strict=True):
-                rest[i] = x
-            return pyfunc(*rest)
-
-        y = vmap(one)(*flat)
-        shaped = [reshape(v, shape) for v in (y if isinstance(y, tuple) else (y,))]
-        return tuple(shaped) if isinstance(y, tuple) else shaped[0]
-
-    return function
 
 
 def block(arrays: Any) -> Any:
@@ -329,23 +159,135 @@ def block(arrays: Any) -> Any:
     return join(arrays, 0)
 
 
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: bool = False) -> tuple[Any, Any]:
-    """(counts, edges): how many elements fall in each bin; edges from the data's extremes unless `range` is given."""
-    x = floating(ravel(a))
-    if isinstance(bins, int):
-        low, high = (x.min(), x.max()) if range is None else (array_of(float(range[0])), array_of(float(range[1])))
-        share = array_of(np.linspace(0, 1, bins + 1).astype(x._type.dtype))
-        edges = low + (high - low) * share
-    else:
-        edges = convert(array_of(bins), x._type.dtype)
-    n = edges._type.size - 1
-    below = call("lt", expand_dims(x, 1), expand_dims(edges, 0))
-    at = n - sum(below, 1)
-    last = call("eq", *same((x, edges[n])))
-    at = where(last, n - 1, at)
-    inside = (at >= 0) & (at < n)
-    zeros = convert(edges[:-1] * 0, x._type.dtype)
-    counts = pad(zeros, (0, 1)).at[where(inside, at, n)].add(1.0)[:n]
-    if density:
-        return counts / ((edges[1:] - edges[:-1]) * sum(counts)), edges
-    return counts, edges
+def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """`func(a, axis)` over one axis after another, axes kept at length 1."""
+    x = array_of(a)
+    for axis in axes if isinstance(axes, tuple | list) else (axes,):
+        y = array_of(func(x, axis))
+        x = y if y._type.ndim == x._type.ndim else expand_dims(y, axis_of(x, axis))
+    return x
+
+
+def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+    """diag_indices of the shape of a square array."""
+    s = array_of(arr)._type.shape
+    if len(s) < 2 or len(set(s)) != 1:
+        raise ShapeError(f"diag_indices_from takes arrays of equal axes, found {s}", where=caller(), fix="use diag_indices")
+    return diag_indices(s[0], len(s))
+
+
+def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
+    """tril_indices of a matrix's shape."""
+    n, m = array_of(arr)._type.shape
+    return tril_indices(n, k, m)
+
+
+def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
+    """triu_indices of a matrix's shape."""
+    n, m = array_of(arr)._type.shape
+    return triu_indices(n, k, m)
+
+
+def mask_indices(n: int, mask_func: Callable[..., Any], k: int = 0, *, size: int | None = None) -> tuple[Any, ...]:
+    """Where `mask_func(ones((n, n)), k)` is not 0."""
+    return nonzero(mask_func(array_of(np.ones((n, n), np.int64)), k), size=size)
+
+
+def iterable(y: Any) -> bool:
+    """True for what can be iterated over."""
+    return bool(np.iterable(y)) if not hasattr(y, "_type") else bool(y._type.ndim)
+
+
+def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+    """`function(i, j, ...)` of the index of each element along each axis, by vmap, as JAX."""
+    s = shape_of(shape)
+    grid = [reshape(convert(array_of(np.arange(d)), as_dtype(dtype)), (d,)) for d in s]
+
+    def call_all(*at: Any) -> Any:
+        return function(*at, **kwargs)
+
+    f: Callable[..., Any] = call_all
+    for k in reversed(range(len(s))):
+        f = vmap(f, in_axes=tuple(0 if i == k else None for i in range(len(s))))
+    return f(*grid) if s else array_of(function(**kwargs))
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """The choice of the first condition that holds, elementwise."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ArgumentError(f"select: {len(condlist)} conditions for {len(choicelist)} choices", where=caller(),
+                            fix="give one condition for each choice, at least one")  # fmt: skip
+    y = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        y = where(condition, choice, y)
+    return y
+
+
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
+    """Functions (or numbers) where their conditions hold, the last that does; one more than conditions: elsewhere.
+
+    Every function is called on all of `x`; the result has the dtype of `x`.
+    """
+    a = array_of(x)
+    conditions = list(condlist) if isinstance(condlist, list | tuple) else [condlist]
+    if len(funclist) not in (len(conditions), len(conditions) + 1):
+        raise ArgumentError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} "
+                            f"functions are expected", where=caller(), fix="give one for each, and perhaps a default")  # fmt: skip
+    values = [f(a, *args, **kw) if callable(f) else f for f in funclist]
+    y = broadcast_to(array_of(values.pop() if len(values) > len(conditions) else 0), a._type.shape)
+    for condition, value in zip(conditions, values, strict=True):
+        y = where(condition, value, y)
+    return convert(y, a._type.dtype)
+
+
+def _signature(text: str) -> tuple[list[tuple[str, ...]], int]:
+    """Core dimensions of each argument, and how many results there are."""
+    left, arrow, right = text.replace(" ", "").partition("->")
+    groups = [re.findall(r"\(([^()]*)\)", side) for side in (left, right)]
+    if not arrow or not groups[0] or re.sub(r"\([^()]*\)|,", "", left + right):
+        raise ArgumentError(f"not a valid gufunc signature: {text!r}", where=caller(), fix='write e.g. "(n),(n,m)->(m)"')
+    return [tuple(filter(None, g.split(","))) for g in groups[0]], len(groups[1])
+
+
+def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = (), signature: str | None = None) -> Callable[..., Any]:
+    """`pyfunc` on numbers, or on the core dimensions of `signature`, as a function of arrays that broadcast, by vmap.
+
+    excluded: positions of arguments passed as they are.  signature: e.g. "(n,m),(m)->(n)".
+
+    >>> import fgrad.numpy as jnp
+    >>> jnp.vectorize(jnp.dot, signature="(n),(n)->()")(jnp.ones((3, 2)), jnp.ones(2))
+    Array([2., 2., 2.], dtype=float32)
+    """
+    cores = None if signature is None else _signature(signature)[0]
+
+    @wraps(pyfunc)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        at = [i for i in range(len(args)) if i not in excluded]
+        if cores is not None and len(cores) != len(at):
+            raise ArgumentError(f"wrong number of positional arguments: expected {len(cores)}, got {len(at)}",
+                                where=caller(), fix="give one for each group of the signature")  # fmt: skip
+        xs = [array_of(args[i]) for i in at]
+        ranks = [len(core) for core in cores] if cores is not None else [0] * len(xs)
+        for x, rank in zip(xs, ranks, strict=True):
+            if x._type.ndim < rank:
+                raise ShapeError(f"an argument of type {x._type} has fewer axes than the signature {signature}",
+                                 where=caller(), fix="give the core dimensions")  # fmt: skip
+        lead = np.broadcast_shapes(*[x._type.shape[: x._type.ndim - r] for x, r in zip(xs, ranks, strict=True)])
+
+        def one(*given: Any) -> Any:
+            rest = list(args)
+            for i, x in zip(at, given, strict=True):
+                rest[i] = x
+            return pyfunc(*rest, **kwargs)
+
+        if not lead:
+            return one(*xs)
+        flat = []
+        for x, r in zip(xs, ranks, strict=True):
+            core = x._type.shape[x._type.ndim - r :]
+            flat.append(reshape(broadcast_to(x, (*lead, *core)), (math.prod(lead), *core)))
+        y = vmap(one)(*flat)
+        shaped = [reshape(v, (*lead, *v._type.shape[1:])) for v in (y if isinstance(y, tuple) else (y,))]
+        return tuple(shaped) if isinstance(y, tuple) else shaped[0]
+
+    return function

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.eager.arrays import array_of, axis_of, same
-from fgrad.eager.operands import compose
-from fgrad.errors import ArgumentError, ShapeError
+from fgrad.eager.arrays import array_of, axis_of, result_dtype, same
+from fgrad.eager.operands import compose, convert
+from fgrad.errors import ArgumentError, ShapeError, need
 from fgrad.ir.apply import caller
+from fgrad.numpy.complexes import conj
 from fgrad.numpy.creation import diagonal
 from fgrad.numpy.elementwise import multiply, subtract
-from fgrad.numpy.reductions import sum
-from fgrad.numpy.shape import expand_dims, moveaxis, ravel, reshape, stack
+from fgrad.numpy.reductions import no_out, sum
+from fgrad.numpy.shape import expand_dims, moveaxis, ravel, reshape, squeeze, stack
 from fgrad.primitives.einsum import contraction, einsum_values
 from fgrad.primitives.linear import matmul as matmul_values
 
 __all__ = [
-    "cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "trace", "vdot", "vecdot",
+    "cross", "dot", "einsum", "einsum_path", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
+    "vecmat",
 ]  # fmt: skip
 
 
@@ -56,8 +58,8 @@ def contract(x: Any, y: Any, left: Any, right: Any, name: str) -> Any:
 
 
 def vdot(a: Any, b: Any) -> Any:
-    """Sum of products of the flattened operands (real ones)."""
-    return dot(ravel(a), ravel(b))
+    """Sum of products of the flattened operands, those of `a` conjugated."""
+    return dot(conj(ravel(a)), ravel(b))
 
 
 def inner(a: Any, b: Any) -> Any:
@@ -69,8 +71,12 @@ def inner(a: Any, b: Any) -> Any:
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Sum of products along one axis, the others broadcast (real operands)."""
-    return sum(multiply(x1, x2), axis)
+    """Sum of products along one axis, those of `x1` conjugated, the others broadcast."""
+    x, y = array_of(x1), array_of(x2)
+    if x._type.shape[axis] != y._type.shape[axis]:
+        raise ShapeError(f"vecdot: axis {axis} of {x._type} and {y._type} differs", where=caller(), fix="give equal lengths")
+    y = sum(multiply(conj(x), y), axis)
+    return convert(y, result_dtype(*map(array_of, (x1, x2))))
 
 
 def outer(a: Any, b: Any) -> Any:
@@ -93,26 +99,74 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return contract(x, y, pairs[0], pairs[1], "tensordot")
 
 
-def einsum(subscripts: str, /, *operands: Any, optimize: Any = "optimal", precision: Any = None) -> Any:
-    """Einstein summation, e.g. `einsum("bij,bjk->bik", a, b)`; the order of contraction is opt-einsum's."""
-    return compose(einsum_values, *same(operands), equation=subscripts.replace(" ", ""))
+def einsum(subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "optimal", precision: Any = None) -> Any:
+    """Einstein summation, e.g. `einsum("bij,bjk->bik", a, b)`, or with lists of axes: `einsum(a, [0, 1], b, [1, 2])`.
+
+    The order of contraction is opt-einsum's.
+    """
+    no_out(out)
+    text, xs = subscripts_of(subscripts, operands)
+    return compose(einsum_values, *same(xs), equation=text)
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def subscripts_of(subscripts: Any, operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """The equation as text, and the operands."""
+    if isinstance(subscripts, str):
+        return subscripts.replace(" ", ""), list(operands)
+    given = [subscripts, *operands]
+    terms = given[1::2] + ([given[-1]] if len(given) % 2 else [])
+    text = ["".join("..." if k is Ellipsis else chr(ord("a") + k) for k in term) for term in terms]
+    equation = ",".join(text[:-1]) + "->" + text[-1] if len(given) % 2 else ",".join(text)
+    return equation, given[: len(given) - len(given) % 2 : 2]
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "greedy") -> tuple[list[Any], Any]:
+    """(pairs of operands to contract, one after another, a report)."""
+    text, xs = subscripts_of(subscripts, operands)
+    shapes = [tuple(array_of(x)._type.shape) for x in xs]
+    found = need("opt_einsum").contract_path(text, *shapes, shapes=True, optimize=optimize if isinstance(optimize, str) else "greedy")
+    return ["einsum_path", *found[0]], str(found[1])
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
     """Sum along a diagonal."""
-    return sum(diagonal(a, offset, axis1, axis2), -1)
+    return sum(diagonal(a, offset, axis1, axis2), -1, dtype, out)
+
+
+def matvec(x1: Any, x2: Any, /) -> Any:
+    """Matrices times vectors, batches broadcast."""
+    return squeeze(matmul(x1, expand_dims(x2, -1)), -1)
+
+
+def vecmat(x1: Any, x2: Any, /) -> Any:
+    """Vectors (conjugated) times matrices, batches broadcast."""
+    return squeeze(matmul(expand_dims(conj(x1), -2), x2), -2)
 
 
 def kron(a: Any, b: Any) -> Any:
-    """Kronecker product of matrices."""
-    (n, m), (p, q) = array_of(a)._type.shape, array_of(b)._type.shape
-    return reshape(multiply(reshape(a, (n, 1, m, 1)), reshape(b, (1, p, 1, q))), (n * p, m * q))
+    """Kronecker product: blocks a[i, j] b."""
+    x, y = same((a, b))
+    rank = max(x._type.ndim, y._type.ndim)
+    n, m = ((1,) * (rank - t._type.ndim) + t._type.shape for t in (x, y))
+    wide = tuple(d for k in n for d in (k, 1)), tuple(d for k in m for d in (1, k))
+    product = multiply(reshape(x, wide[0]), reshape(y, wide[1]))
+    return reshape(product, tuple(i * j for i, j in zip(n, m, strict=True)))
 
 
-def cross(a: Any, b: Any, axis: int = -1) -> Any:
-    """Cross product along an axis of length 3."""
-    x, y = moveaxis(a, axis, 0), moveaxis(b, axis, 0)
-    parts = [
-        subtract(multiply(x[(i + 1) % 3], y[(i + 2) % 3]), multiply(x[(i + 2) % 3], y[(i + 1) % 3])) for i in range(3)
-    ]
-    return stack(parts, axis)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Cross product along axes of length 3; of length 2, a third component 0 is meant (of two such: the third alone)."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
+    sizes = x._type.shape[-1], y._type.shape[-1]
+    if not set(sizes) <= {2, 3}:
+        raise ShapeError(f"cross: axes of length {sizes}", where=caller(), fix="give vectors of 2 or 3 components")
+    p, q = ([t[..., i] for i in range(t._type.shape[-1])] for t in (x, y))
+    last = subtract(multiply(p[0], q[1]), multiply(p[1], q[0]))
+    if sizes == (2, 2):
+        return last
+    zero = multiply(last, 0)
+    p, q = ([*v, zero][:3] for v in (p, q))
+    first = subtract(multiply(p[1], q[2]), multiply(p[2], q[1]))
+    second = subtract(multiply(p[2], q[0]), multiply(p[0], q[2]))
+    return stack([first, second, last], axisc)

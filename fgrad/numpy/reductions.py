@@ -8,22 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.eager.arrays import array_of, as_dtype, axes_of, axis_of, broadcast_to, call, call_many, reshape, same, truth
+from fgrad.eager.arrays import array_of, as_dtype, axes_of, axis_of, broadcast_to, call, reshape, same, truth
 from fgrad.eager.operands import compose, convert, floating, is_integer
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact
 from fgrad.numpy.choices import isclose, isnan, where
-from fgrad.numpy.elementwise import add, divide, equal, multiply, subtract
+from fgrad.numpy.elementwise import absolute, add, divide, equal, maximum, multiply, sqrt, subtract
 from fgrad.primitives import composites as c
-from fgrad.primitives.index import gather
-from fgrad.primitives.reduce import reduce_or
-from fgrad.primitives.transfer import transfer
 
 __all__ = [
     "all", "allclose", "amax", "amin", "any", "argmax", "argmin", "array_equal", "average", "count_nonzero",
-    "cumprod", "cumsum", "max", "mean", "median", "min", "nanmax", "nanmean", "nanmin", "nansum", "percentile",
-    "prod", "ptp", "quantile", "std", "sum", "var",
+    "cumprod", "cumsum", "max", "mean", "min", "nanmax", "nanmean", "nanmin", "nansum",
+    "prod", "ptp", "std", "sum", "var",
 ]  # fmt: skip
 
 Op = Callable[..., Any]
@@ -40,6 +37,16 @@ def masked(x: Any, where_: Any, neutral: Any) -> Any:
     return x if where_ is None else where(where_, x, neutral)
 
 
+def no_out(out: Any) -> None:
+    """Refuses `out=`, which NumPy's signatures have: arrays never change."""
+    if out is not None:
+        raise OutError("out= is not supported: arrays of fgrad.numpy are immutable", where=caller(), fix="use the result")
+
+
+class OutError(ArgumentError, NotImplementedError):
+    """An array to write to was given."""
+
+
 def summed(x: Any, dtype: Any) -> Any:
     """An operand of sum and prod: bools and small integers become 64-bit ones, as in NumPy."""
     x = array_of(x)
@@ -50,25 +57,28 @@ def summed(x: Any, dtype: Any) -> Any:
 
 
 def sum(  # noqa: A001
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None
 ) -> Any:
     """Sum over `axis`; bools and integers sum to int64 (uint64 if unsigned). where: elements that count."""
+    no_out(out)
     x = masked(summed(a, dtype), where, 0)
     y = reduce("reduce_sum", x, axes_of(x, axis), keepdims)
     return y if initial is None else add(y, initial)
 
 
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None
 ) -> Any:
     """Product over `axis`; integers as in `sum`."""
+    no_out(out)
     x = masked(summed(a, dtype), where, 1)
     y = reduce("reduce_prod", x, axes_of(x, axis), keepdims)
     return y if initial is None else multiply(y, initial)
 
 
-def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False, where: Any = None) -> Any:
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
     """sum / count; integers become the default float."""
+    no_out(out)
     x = floating(array_of(a)) if dtype is None else convert(array_of(a), as_dtype(dtype))
     axes = axes_of(x, axis)
     if where is None:
@@ -77,22 +87,32 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False,
     return divide(sum(x, axes, keepdims=keepdims, where=where), count)
 
 
-def var(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, *, keepdims: bool = False,
-        correction: float | None = None) -> Any:  # fmt: skip
+def var(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: Any = None, mean: Any = None,        correction: float | None = None) -> Any:  # fmt: skip
     """sum((x - mean)^2) / (n - ddof)."""
-    return moment(c.var, a, axis, dtype, ddof if correction is None else correction, keepdims)
+    no_out(out)
+    return spread_of(False, a, axis, dtype, ddof if correction is None else correction, keepdims, where, mean)
 
 
-def std(a: Any, axis: Any = None, dtype: Any = None, ddof: float = 0, *, keepdims: bool = False,
-        correction: float | None = None) -> Any:  # fmt: skip
+def std(a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: Any = None, mean: Any = None,        correction: float | None = None) -> Any:  # fmt: skip
     """Square root of var."""
-    return moment(c.std, a, axis, dtype, ddof if correction is None else correction, keepdims)
+    no_out(out)
+    return spread_of(True, a, axis, dtype, ddof if correction is None else correction, keepdims, where, mean)
 
 
-def moment(rule: Op, a: Any, axis: Any, dtype: Any, ddof: float, keepdims: bool) -> Any:
+def spread_of(root: bool, a: Any, axis: Any, dtype: Any, ddof: float, keepdims: bool, where_: Any, center: Any) -> Any:
     """var and std."""
     x = floating(array_of(a)) if dtype is None else convert(array_of(a), as_dtype(dtype))
-    return compose(rule, x, axes=axes_of(x, axis), correction=float(ddof), keep=keepdims)
+    axes = axes_of(x, axis)
+    if where_ is None and center is None and x._type.dtype.kind != "c":
+        return compose(c.std if root else c.var, x, axes=axes, correction=float(ddof), keep=keepdims)
+    middle = mean(x, axes, keepdims=True, where=where_) if center is None else center
+    gap = absolute(subtract(x, middle))
+    ones = broadcast_to(array_of(np.ones((), gap._type.dtype)), x._type.shape)
+    count = sum(ones, axes, keepdims=keepdims, where=where_)
+    y = divide(sum(multiply(gap, gap), axes, keepdims=keepdims, where=where_), maximum(subtract(count, ddof), 0))
+    return sqrt(y) if root else y
 
 
 def non_empty(x: Any, axes: tuple[int, ...], name: str) -> None:
@@ -122,13 +142,15 @@ def extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where_: 
     return y if initial is None else join(y, initial)
 
 
-def max(a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = None) -> Any:  # noqa: A001
+def max(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:  # noqa: A001
     """The largest; NaN if any is; gradients of ties are shared evenly."""
+    no_out(out)
     return extreme("max", a, axis, keepdims, initial, where, _larger)
 
 
-def min(a: Any, axis: Any = None, *, keepdims: bool = False, initial: Any = None, where: Any = None) -> Any:  # noqa: A001
+def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:  # noqa: A001
     """The smallest; NaN if any is; gradients of ties are shared evenly."""
+    no_out(out)
     return extreme("min", a, axis, keepdims, initial, where, _smaller)
 
 
@@ -143,8 +165,9 @@ def _smaller(x: Any, y: Any) -> Any:
 amax, amin = max, min
 
 
-def ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
     """max - min."""
+    no_out(out)
     return subtract(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
 
 
@@ -164,25 +187,29 @@ def arg(name: str, a: Any, axis: int | None, keepdims: bool) -> Any:
     return reshape(y, c.keep_shape(x._type.shape, (at,))) if keepdims else y
 
 
-def argmax(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
     """int64 index of the first largest, of the flattened array if axis is None."""
+    no_out(out)
     return arg("argmax", a, axis, keepdims)
 
 
-def argmin(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool = False) -> Any:
     """int64 index of the first smallest, of the flattened array if axis is None."""
+    no_out(out)
     return arg("argmin", a, axis, keepdims)
 
 
-def all(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:  # noqa: A001
     """True where every element is non-zero."""
-    x = truth(a)
+    no_out(out)
+    x = truth(masked(a, where, True))
     return reduce("reduce_and", x, axes_of(x, axis), keepdims)
 
 
-def any(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:  # noqa: A001
+def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:  # noqa: A001
     """True where some element is non-zero."""
-    x = truth(a)
+    no_out(out)
+    x = truth(masked(a, where, False))
     return reduce("reduce_or", x, axes_of(x, axis), keepdims)
 
 
@@ -216,87 +243,57 @@ def cumulative(name: str, a: Any, axis: int | None, dtype: Any) -> Any:
     return call(name, x, axis=axis_of(x, axis))
 
 
-def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """Running sum along `axis`, of the flattened array if None."""
+    no_out(out)
     return cumulative("cumsum", a, axis, dtype)
 
 
-def cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """Running product along `axis`, of the flattened array if None."""
+    no_out(out)
     return cumulative("cumprod", a, axis, dtype)
 
 
-def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+def replaced(x: Any, value: float) -> Any:
+    """`x` with `value` for NaN."""
+    return x if is_integer(x) else where(isnan(x), value, x)
+
+
+def all_missing(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """NaN where nothing but NaN was reduced, else `y`."""
+    return where(all(isnan(x), axis, keepdims=keepdims), math.nan, y)
+
+
+def nansum(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
     """Sum with NaN as 0."""
+    no_out(out)
     x = array_of(a)
-    return sum(x if is_integer(x) else where(isnan(x), 0, x), axis, dtype, keepdims=keepdims)
+    return sum(replaced(x, 0), axis, dtype, keepdims=keepdims, where=where)
 
 
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
     """Mean of what is not NaN."""
+    no_out(out)
     x = floating(array_of(a))
     present = convert(equal(x, x), x._type.dtype)
-    return divide(nansum(x, axis, dtype, keepdims=keepdims), sum(present, axis, keepdims=keepdims))
+    return divide(nansum(x, axis, dtype, keepdims=keepdims, where=where), sum(present, axis, keepdims=keepdims, where=where))
 
 
-def nanmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def nanmax(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:
     """Largest of what is not NaN."""
+    no_out(out)
     x = array_of(a)
-    return max(x if is_integer(x) else where(isnan(x), -math.inf, x), axis, keepdims=keepdims)
+    y = max(replaced(x, -math.inf), axis, keepdims=keepdims, initial=initial, where=where)
+    return y if is_integer(x) else all_missing(x, y, axis, keepdims)
 
 
-def nanmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def nanmin(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, initial: Any = None, where: Any = None) -> Any:
     """Smallest of what is not NaN."""
+    no_out(out)
     x = array_of(a)
-    return min(x if is_integer(x) else where(isnan(x), math.inf, x), axis, keepdims=keepdims)
-
-
-def quantile(a: Any, q: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """The q-quantile (Python numbers in [0, 1]), by linear interpolation between neighbours."""
-    x = floating(array_of(a))
-    if axis is None:
-        shape = (1,) * x._type.ndim
-        y = _quantile(reshape(x, (x._type.size,)), q, 0)
-        return reshape(y, (*np.shape(q), *shape)) if keepdims else y
-    at = axis_of(x, axis)
-    y = _quantile(x, q, at)
-    kept = tuple(1 if i == at else d for i, d in enumerate(x._type.shape))
-    return reshape(y, (*np.shape(q), *kept)) if keepdims else y
-
-
-def _quantile(x: Any, q: Any, axis: int) -> Any:
-    n = x._type.shape[axis]
-    non_empty(x, (axis,), "quantile")
-    (ordered,) = call_many("sort", x, axis=axis, num_keys=1, descending=False)
-    at = np.asarray(q, np.float64) * (n - 1)
-    low = np.floor(at).astype(np.int64)
-    high = np.minimum(low + 1, n - 1)
-    share = np.asarray(at - low, x._type.dtype)
-    return compose(_between, ordered, array_of(share), axis=axis, low=tuple(low.reshape(-1).tolist()),
-                   high=tuple(high.reshape(-1).tolist()), shape=at.shape)  # fmt: skip
-
-
-def _between(x: Any, share: Any, *, axis: int, low: Any, high: Any, shape: tuple[int, ...]) -> Any:
-    moved = c.transpose(x, axes=(axis, *(i for i in range(x.ndim) if i != axis)))
-    places = [c.constant(np.asarray(k, np.int64).reshape(shape), device=x.device) for k in (low, high)]
-    a, b = (gather(moved, k, axes=(0,), mode="raise") for k in places)
-    share = share if share.device is x.device else transfer(share, device=x.device)
-    w = c.reshape(share, shape=(*share.shape, *(1,) * (a.ndim - share.ndim)))
-    w = c.broadcast_to(w, shape=a.shape)
-    bad = c.ne(moved, moved)
-    some = reduce_or(bad, axes=(0,))
-    y = a + (b - a) * w
-    return c.select(c.broadcast_to(some, shape=y.shape), c.number(math.nan, y), y)
-
-
-def median(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """The middle value; the mean of the two middle ones of an even number."""
-    return quantile(a, 0.5, axis, keepdims=keepdims)
-
-
-def percentile(a: Any, q: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
-    """quantile(a, q / 100)."""
-    return quantile(a, np.asarray(q, np.float64) / 100, axis, keepdims=keepdims)
+    y = min(replaced(x, math.inf), axis, keepdims=keepdims, initial=initial, where=where)
+    return y if is_integer(x) else all_missing(x, y, axis, keepdims)
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

@@ -9,30 +9,32 @@ import numpy as np
 from fgrad.eager.arrays import array_of, axis_of, call, call_many, reshape, same
 from fgrad.eager.operands import compose, convert
 from fgrad.eager.updates import READ, resolve_mode
-from fgrad.errors import ArgumentError
+from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.numpy.choices import where
 from fgrad.numpy.reductions import sum
-from fgrad.numpy.shape import broadcast_to, moveaxis, ravel
+from fgrad.numpy.shape import broadcast_to, concatenate, moveaxis, ravel, stack
 from fgrad.primitives import composites as c
 from fgrad.primitives.index import gather
 
 __all__ = [
-    "argsort", "argwhere", "bincount", "compress", "diff", "digitize", "extract", "flatnonzero", "interp", "lexsort",
+    "argsort", "argwhere", "bincount", "compress", "diff", "digitize", "extract", "flatnonzero", "lexsort",
     "nonzero", "searchsorted", "sort", "take", "take_along_axis", "unique",
 ]  # fmt: skip
 
 INT64 = np.dtype("int64")
 
 
-def sort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Any:
+def sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool = True,
+         descending: bool = False) -> Any:
     """In order along `axis` (flattened if None), stable; NaN last."""
     x = ravel(a) if axis is None else array_of(a)
     at = axis_of(x, -1 if axis is None else axis)
     return call_many("sort", x, axis=at, num_keys=1, descending=descending)[0]
 
 
-def argsort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Any:
+def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool = True,
+         descending: bool = False) -> Any:
     """int64 indices that sort along `axis`; equal elements keep their order."""
     x = ravel(a) if axis is None else array_of(a)
     at = axis_of(x, -1 if axis is None else axis)
@@ -94,25 +96,35 @@ def along(x: Any, index: Any, *, axis: int, mode: str) -> Any:
     return gather(x, *where_, axes=tuple(range(x.ndim)), mode=mode)
 
 
-def searchsorted(a: Any, v: Any, side: str = "left") -> Any:
-    """Where elements of `v` go into the sorted vector `a`: int64, the count of elements before (side "left") or not after.
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """Where elements of `v` go into the sorted vector `a`: int64, before equal elements (side "left") or after them.
 
-    Cost: one comparison for each pair.
+    sorter: indices that sort `a`.  method: accepted, it is always a binary search. NaN counts as the largest.
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"no side {side!r}", where=caller(), fix='use "left" or "right"')
     x, y = same((a, v))
-    wide = reshape(y, (*y._type.shape, 1))
-    before = call("lt" if side == "left" else "le", x, wide)
-    return sum(before, -1)
+    if x._type.ndim != 1:
+        raise ShapeError(f"searchsorted takes a sorted vector, found {x._type}", where=caller(), fix="use vmap for several")
+    if sorter is not None:
+        x = x[array_of(sorter)]
+    if x._type.dtype.itemsize == 2 and x._type.dtype.kind not in "iu":
+        x, y = (convert(t, np.dtype("float32")) for t in (x, y))
+    return reshape(call("searchsorted", x, reshape(y, (y._type.size,)), right=side == "right"), y._type.shape)
 
 
-def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """The bin (between increasing edges) each element falls in."""
-    return searchsorted(bins, x, "left" if right else "right")
+def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
+    """The bin (between edges that rise or fall) each element falls in. right: bins hold their upper edge."""
+    edges = array_of(bins)
+    n = edges._type.shape[0]
+    up = searchsorted(edges, x, "left" if right else "right")
+    if n < 2:
+        return up
+    down = n - searchsorted(edges[::-1], x, "right" if right else "left")
+    return where(edges[-1] >= edges[0], up, down)
 
 
-def nonzero(a: Any, *, size: int | None = None, fill_value: int = 0) -> tuple[Any, ...]:
+def nonzero(a: Any, *, size: int | None = None, fill_value: Any = 0) -> tuple[Any, ...]:
     """Indices of non-zero elements, one int64 vector an axis.
 
     Their number depends on values, so numbers are read, unless `size` fixes it: missing ones are `fill_value`.
@@ -121,33 +133,74 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: int = 0) -> tuple[An
     if size is None:
         return tuple(array_of(i) for i in np.nonzero(np.atleast_1d(np.asarray(x))))
     flat = convert(call("ne", *same((ravel(x), 0))), np.dtype("bool"))
+    shape = x._type.shape or (1,)
     order = argsort(call("bitwise_not", flat))[:size]
     order = order if order._type.size == size else call(
         "pad", order, array_of(0), low=(0,), high=(size - order._type.size,), interior=(0,))  # fmt: skip
     valid = call("lt", *same((array_of(np.arange(size)), broadcast_to(sum(flat), (size,)))))
     found = []
-    for k, d in enumerate(x._type.shape):
-        step = int(np.prod(x._type.shape[k + 1 :], dtype=np.int64))
-        found.append(where(valid, order // max(step, 1) % max(d, 1), fill_value))
+    for k, d in enumerate(shape):
+        step = int(np.prod(shape[k + 1 :], dtype=np.int64))
+        fill = fill_value[k] if isinstance(fill_value, tuple | list) else fill_value
+        found.append(where(valid, order // max(step, 1) % max(d, 1), 0 if fill is None else fill))
     return tuple(found)
 
 
-def flatnonzero(a: Any) -> Any:
-    """Indices of non-zero elements of the flattened array (its numbers are read)."""
-    return nonzero(ravel(a))[0]
+def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
+    """Indices of non-zero elements of the flattened array (its numbers are read unless `size` is given)."""
+    return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
 
 
-def argwhere(a: Any) -> Any:
-    """int64[n, ndim]: indices of non-zero elements (its numbers are read)."""
+def argwhere(a: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
+    """int64[n, ndim]: indices of non-zero elements (its numbers are read unless `size` is given)."""
+    if size is not None:
+        found = nonzero(a, size=size, fill_value=fill_value)
+        return stack(found, 1) if found else array_of(np.zeros((size, 0), np.int64))
     return array_of(np.argwhere(np.asarray(array_of(a))))
 
 
 def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
-           axis: int | None = None) -> Any:  # fmt: skip
-    """The distinct elements in order, with first indices, inverse and counts if asked (numbers are read)."""
+           axis: int | None = None, *, equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
+           sorted: bool = True) -> Any:  # fmt: skip
+    """The distinct elements in order, with first indices, inverse and counts if asked.
+
+    Their number depends on values, so numbers are read, unless `size` fixes it (of the flattened array): missing ones
+    are `fill_value`, or the least. equal_nan: all NaN are one.
+    """
+    if size is not None:
+        if axis is not None:
+            raise ArgumentError("unique with both size and axis", where=caller(), fix="leave one out")
+        found = fixed_unique(ravel(ar), size, fill_value, equal_nan)
+        inverse = reshape(found[2], array_of(ar)._type.shape)
+        asked = zip((found[1], inverse, found[3]), (return_index, return_inverse, return_counts), strict=True)
+        extra = tuple([x for x, wanted in asked if wanted])
+        return (found[0], *extra) if extra else found[0]
     given: Any = {"return_index": return_index, "return_inverse": return_inverse, "return_counts": return_counts}
-    found = np.unique(np.asarray(array_of(ar)), axis=axis, **given)
-    return tuple(array_of(x) for x in found) if isinstance(found, tuple) else array_of(found)
+    host = np.unique(np.asarray(array_of(ar)), axis=axis, equal_nan=equal_nan, **given)
+    return tuple(array_of(x) for x in host) if isinstance(host, tuple) else array_of(host)
+
+
+def fixed_unique(x: Any, size: int, fill_value: Any, equal_nan: bool) -> tuple[Any, Any, Any, Any]:
+    """(values, first indices, inverse, counts) of a vector, `size` of them."""
+    n = x._type.size
+    if not n:
+        empty = array_of(np.zeros(size, np.int64))
+        full = convert(broadcast_to(array_of(0 if fill_value is None else fill_value), (size,)), x._type.dtype)
+        return full, empty, array_of(np.zeros(0, np.int64)), empty
+    order = argsort(x)
+    rows = x[order]
+    new = call("ne", rows[1:], rows[:-1])
+    if equal_nan:
+        new = call("bitwise_and", new, call("eq", rows[:-1], rows[:-1]))
+    first = call("pad", new, array_of(np.asarray(True)), low=(1,), high=(0,), interior=(0,))
+    bounds = nonzero(first, size=size + 1, fill_value=n)[0]
+    at, following = bounds[:-1], bounds[1:]
+    there = call("lt", *same((at, n)))
+    fill = rows[0] if fill_value is None else fill_value
+    values = where(there, rows[at], convert(array_of(fill), x._type.dtype))
+    counts = where(there, following - at, 0)
+    inverse = array_of(np.zeros(n, np.int64)).at[order].set(call("cumsum", convert(first, INT64), axis=0) - 1)
+    return values, where(there, order[at], order[0]), inverse, counts
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Any:
@@ -173,23 +226,18 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     return moveaxis(moveaxis(x, axis or 0, 0)[found], 0, axis or 0)
 
 
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """Differences of neighbours along `axis`, `n` times."""
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours along `axis`, `n` times, after putting `prepend` and `append` at the ends."""
     x = array_of(a)
+    if not x._type.ndim:
+        raise ArgumentError("diff requires input that is at least one dimensional", where=caller(), fix="give a vector")
     at = axis_of(x, axis)
+    if prepend is not None or append is not None:
+        row = tuple(1 if i == at else d for i, d in enumerate(x._type.shape))
+        ends = [None if e is None else array_of(e) if array_of(e)._type.ndim else broadcast_to(e, row) for e in (prepend, append)]
+        x = concatenate([e for e in (ends[0], x, ends[1]) if e is not None], at)
     for _ in range(n):
         head = (slice(None),) * at
         later, sooner = x[(*head, slice(1, None))], x[(*head, slice(None, -1))]
         x = call("ne", later, sooner) if x._type.dtype.kind == "b" else later - sooner
     return x
-
-
-def interp(x: Any, xp: Any, fp: Any) -> Any:
-    """Linear interpolation between the points (xp, fp), xp increasing; constant outside."""
-    at, knots, values = same((x, xp, fp), floating=True)
-    n = knots._type.shape[0]
-    i = searchsorted(knots, at, "right").clip(1, n - 1)
-    low, high = knots[i - 1], knots[i]
-    y = values[i - 1] + (at - low) * (values[i] - values[i - 1]) / (high - low)
-    y = where(at < knots[0], values[0], y)
-    return where(at > knots[n - 1], values[n - 1], y)

@@ -22,14 +22,14 @@ from fgrad.primitives import composites as c
 
 __all__ = [
     "append", "array_split", "atleast_1d", "atleast_2d", "broadcast_arrays", "broadcast_shapes", "broadcast_to",
-    "column_stack", "concat", "concatenate", "delete", "dstack", "expand_dims", "flip", "fliplr", "flipud", "hsplit",
-    "hstack", "matrix_transpose", "moveaxis", "ndim", "pad", "permute_dims", "ravel", "repeat", "reshape", "roll",
+    "column_stack", "concat", "concatenate", "delete", "dsplit", "dstack", "expand_dims", "flip", "fliplr", "flipud", "hsplit",
+    "hstack", "matrix_transpose", "moveaxis", "ndim", "permute_dims", "ravel", "repeat", "reshape", "roll",
     "rollaxis", "rot90", "shape", "size", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "unstack",
     "vsplit", "vstack",
 ]  # fmt: skip
 
 
-def reshape(a: Any, shape: Any, order: str = "C") -> Any:
+def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
     """The same elements in another shape; -1 stands for what is left. order: "C" only."""
     x = array_of(a)
     if order != "C":
@@ -138,7 +138,7 @@ def broadcast_arrays(*args: Any) -> list[Any]:
     return [broadcast_to(x, shape) for x in xs]
 
 
-def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
+def concatenate(arrays: Any, /, axis: int | None = 0, dtype: Any = None) -> Any:
     """Arrays joined along `axis` (flattened first if None), promoted to one dtype."""
     given = _sequence(arrays, "concatenate")
     if axis is None:
@@ -160,7 +160,7 @@ def _sequence(arrays: Any, name: str) -> list[Any]:
     return xs
 
 
-def stack(arrays: Any, axis: int = 0, dtype: Any = None) -> Any:
+def stack(arrays: Any, /, axis: int = 0, out: None = None, dtype: Any = None) -> Any:
     """Arrays of one shape joined along a new axis."""
     xs = _sequence(arrays, "stack")
     if any(x._type.shape != xs[0]._type.shape for x in xs):
@@ -250,6 +250,11 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return split(ary, indices_or_sections, 0)
 
 
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """split along axis 2."""
+    return split(ary, indices_or_sections, 2)
+
+
 def tile(A: Any, reps: Any) -> Any:  # noqa: N803  # NumPy's name
     """The array repeated `reps` times along each axis."""
     x, counts = array_of(A), shape_of(reps)
@@ -323,30 +328,10 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """Axis moved back until it lies before `start`."""
+    """An axis moved back until it lies before `start`."""
     x = array_of(a)
     at, to = axis_of(x, axis), start + x._type.ndim if start < 0 else start
     return moveaxis(x, at, to - 1 if at < to else to)
-
-
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    """The array with margins: pad_width is an int, (before, after), or one such pair for each axis.
-
-    mode: "constant", "edge", "reflect", "symmetric" or "wrap"; constant_values: one number.
-    """
-    x = array_of(array)
-    widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x._type.ndim, 2)).tolist()
-    if any(w < 0 for pair in widths for w in pair):
-        raise ArgumentError("index can't contain negative values", where=caller(), fix="use widths of 0 or more")
-    if mode == "constant":
-        (value,) = same([constant_values], x._type.dtype)
-        return call("pad", x, value, low=tuple(w[0] for w in widths), high=tuple(w[1] for w in widths),
-                    interior=(0,) * x._type.ndim)  # fmt: skip
-    for at, (low, high) in enumerate(widths):
-        if low or high:
-            index = np.pad(np.arange(x._type.shape[at]), (low, high), mode)  # type: ignore[call-overload]
-            x = x[(slice(None),) * at + (index,)]
-    return x
 
 
 def size(a: Any, axis: int | None = None) -> int:

@@ -48,7 +48,7 @@ def gather_elementwise(x: Value, *rest: Any) -> Any:
         return None
     if indices[0].size * FEW > x.size or sum([root(y).size == x.size for y in x.operands]) > 1:
         return None
-    few = [gather(y, *indices, axes=axes, mode=mode) for y in x.operands]
+    few = [gather(y, *indices, axes=axes, mode=mode) if y.ndim else y for y in x.operands]
     return FUNCTIONS[x.prim.name](*few, **x.named_params)
 
 

@@ -1,0 +1,70 @@
+"""NumPy's operations on sets of elements. The size of a result depends on values, so numbers are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fgrad.eager.arrays import array_of, call, call_many, same
+from fgrad.numpy.elementwise import equal
+from fgrad.numpy.reductions import any
+from fgrad.numpy.search import unique
+from fgrad.numpy.shape import concatenate, expand_dims, ravel
+
+__all__ = ["array_equiv", "intersect1d", "isin", "setdiff1d", "setxor1d", "sort_complex", "union1d"]
+
+
+def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, method: str = "auto") -> Any:
+    """True where an element is among `test_elements`. Cost: one comparison for each pair."""
+    x, t = same((element, ravel(test_elements)))
+    found = any(equal(expand_dims(x, -1), t), axis=-1)
+    return call("bitwise_not", found) if invert else found
+
+
+def _read(*xs: Any) -> tuple[Any, Any]:
+    x, y = [np.asarray(x) for x in same([ravel(x) for x in xs])]
+    return x, y
+
+
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """The distinct elements of both, in order; with their first places in each if asked."""
+    x, y = _read(ar1, ar2)
+    found: Any = np.intersect1d(x, y, assume_unique=assume_unique, return_indices=return_indices)  # type: ignore[call-overload]
+    return tuple(array_of(v) for v in found) if return_indices else array_of(found)
+
+
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements of the first that are not in the second, in order."""
+    return array_of(np.setdiff1d(*_read(ar1, ar2), assume_unique))
+
+
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements of exactly one, in order."""
+    return array_of(np.setxor1d(*_read(ar1, ar2), assume_unique))
+
+
+def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """The distinct elements of either, in order; `size` fixes their number, as in `unique`."""
+    return unique(concatenate(same([ravel(ar1), ravel(ar2)])), size=size, fill_value=fill_value)
+
+
+def sort_complex(a: Any) -> Any:
+    """Complex numbers sorted by real part, then imaginary part, along the last axis."""
+    x = array_of(a)
+    if x._type.dtype.kind != "c":
+        wide = np.dtype("complex128" if x._type.dtype.name in ("float64", "int64", "uint64") else "complex64")
+        x = x.astype(wide)
+    parts = same((call("real", x), call("imag", x)))
+    at = x._type.ndim - 1
+    return call("complex", *call_many("sort", *parts, axis=at, num_keys=2, descending=False))
+
+
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """True if both broadcast to one shape and are equal."""
+    x, y = array_of(a1), array_of(a2)
+    try:
+        np.broadcast_shapes(x._type.shape, y._type.shape)
+    except ValueError:
+        return array_of(np.asarray(False))
+    return equal(x, y).all()
