@@ -15,7 +15,7 @@ _new = object.__new__
 class Extra:
     """What few cells have: gradient, version, history, views, hooks."""
 
-    __slots__ = ("after", "base", "error", "exposed", "grad", "history", "hooks", "path", "retain", "version", "views")
+    __slots__ = ("after", "base", "error", "exposed", "grad", "history", "hooks", "leaf", "path", "retain", "version", "views")
 
     def __init__(self) -> None:
         self.grad: Any = None
@@ -24,6 +24,7 @@ class Extra:
         self.views: list[Any] = []  # weak references to cells that are views of this one
         self.base: Any = None  # the cell this one is a view of
         self.path: tuple[Any, ...] = ()  # ((prim, params, shape before), ...) from base to view
+        self.leaf = False  # a view of a constant that requires grad itself: backward() ends here
         self.exposed = False  # somebody outside may hold the buffer
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
         self.after: dict[int, Callable[[Any], Any]] | None = None  # hooks that run once .grad is there

@@ -12,13 +12,14 @@ from fgrad.eager import engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.history import Segment
 from fgrad.eager.tape import Tape
-from fgrad.ir.apply import apply, node
+from fgrad.ir.apply import apply, caller, node
 from fgrad.ir.graph import Value, topological
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU
 from fgrad.primitives import structure
 from fgrad.transforms.inline import substitute
 
+MARK = REGISTRY["mark"]
 STOP = REGISTRY[structure.stop_gradient.__name__]
 _ALONE = 3  # references to a buffer nobody outside holds: the cell's, ours, getrefcount's
 
@@ -35,6 +36,7 @@ def enter(tape: Tape, x: Cell) -> Value:
     elif extra is not None:
         if extra.base is not None:
             v = enter_view(tape, x)
+            v = variable(tape, x, v) if extra.leaf else v
         elif extra.history is not None and extra.history is not engine.FREED and not extra.history[0].freed:
             segment, old = extra.history
             v = adopt(tape, segment).get(old) or enter_buffer(tape, x)
@@ -44,6 +46,17 @@ def enter(tape: Tape, x: Cell) -> Value:
         v = enter_buffer(tape, x)
     x._tape, x._value = tape, v
     return v
+
+
+def variable(tape: Tape, x: Cell, v: Value) -> Value:
+    """`v` as a new leaf of backward(), for the cell `x`."""
+    depth = -1 - len(tape.cells)
+    key = ("variable", v, depth)
+    found = tape.memo.get(key)
+    if found is None:
+        found = tape.memo[key] = Value(MARK, (v,), (depth,), v.type, caller(), None, True)
+    tape.cells[found] = x
+    return found
 
 
 def enter_buffer(tape: Tape, x: Cell) -> Value:

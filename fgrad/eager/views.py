@@ -9,7 +9,7 @@ from weakref import ref
 from fgrad.backends import devices
 from fgrad.eager import engine
 from fgrad.eager.cell import Cell, typed_leaf
-from fgrad.eager.enter import enter, follow, intern, read_path
+from fgrad.eager.enter import MARK, enter, follow, intern, read_path, variable
 from fgrad.eager.tape import THREAD, Tape, tensor_type
 from fgrad.errors import GradError, ShapeError
 from fgrad.ir.apply import caller, infer
@@ -18,7 +18,6 @@ from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU, TensorType
 
 _OWNED = 4  # references to a buffer that only its cell and the tape hold, seen from `rebind`
-MARK = REGISTRY["mark"]
 
 
 def is_leaf(x: Cell) -> bool:
@@ -27,7 +26,8 @@ def is_leaf(x: Cell) -> bool:
     if not v.needs:
         return True
     plain = v.prim is None or (v.prim is MARK and v.params[0] < 0)
-    return plain and (x._extra is None or (x._extra.history is None and x._extra.base is None))
+    e = x._extra
+    return plain and (e is None or (e.history is None and e.base is None) or e.leaf)
 
 
 def view_of(cls: type[Any], x: Cell, prim: Primitive, params: tuple[Any, ...]) -> Any:
@@ -146,17 +146,6 @@ def bind(tape: Tape, x: Cell, v: Value) -> Any:
     return home
 
 
-def variable(tape: Tape, x: Cell, v: Value) -> Value:
-    """`v` as a new leaf of backward(), for the cell `x`."""
-    depth = -1 - len(tape.cells)
-    key = ("variable", v, depth)
-    found = tape.memo.get(key)
-    if found is None:
-        found = tape.memo[key] = Value(MARK, (v,), (depth,), v.type, caller(), None, True)
-    tape.cells[found] = x
-    return found
-
-
 def rebind(tape: Tape, x: Cell, v: Value) -> None:
     """`x` names `v` from now on; its old buffer may be overwritten by it if nobody else holds that."""
     old, data = x._value, x._data
@@ -200,6 +189,8 @@ def require_grad(x: Cell, on: bool) -> None:
     tape = THREAD.tape
     v = enter(tape, x)
     x._value = variable(tape, x, v) if on else intern(tape, REGISTRY["stop_gradient"], (v,))
+    if x._extra is not None and x._extra.base is not None:
+        x._extra.leaf = on
 
 
 def buffer_of(x: Cell) -> Any:
