@@ -1,11 +1,14 @@
 """Optimisers. Lower case: pure transforms with optax's contract; Capital: PyTorch's objects over the same rules.
 
-Inside: rules < transform; rules < optimizer < stateful, lr_scheduler.
+Inside: rules < transform; rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler.
 """
 
 from fgrad.optim import lr_scheduler
+from fgrad.optim.descents import ASGD, SGD, Muon, Rprop
+from fgrad.optim.lbfgs import LBFGS
+from fgrad.optim.moments import Adam, Adamax, AdamW, NAdam, RAdam
 from fgrad.optim.optimizer import Optimizer
-from fgrad.optim.stateful import SGD, Adam, AdamW
+from fgrad.optim.scales import Adadelta, Adafactor, Adagrad, RMSprop, SparseAdam
 from fgrad.optim.transform import (
     GradientTransformation,
     adam,
@@ -25,11 +28,23 @@ from fgrad.optim.transform import (
 )
 
 __all__ = [
+    "ASGD",
+    "LBFGS",
     "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "GradientTransformation",
+    "Muon",
+    "NAdam",
     "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SparseAdam",
     "adam",
     "adamw",
     "add_decayed_weights",

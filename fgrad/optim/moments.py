@@ -1,65 +1,12 @@
-"""SGD, Adam, AdamW: PyTorch's optimisers over the rules."""
+"""Optimisers by running means of the gradient and its square: Adam, AdamW, Adamax, NAdam, RAdam."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from fgrad.errors import ArgumentError
-from fgrad.ir.apply import caller
 from fgrad.optim import rules
-from fgrad.optim.optimizer import Optimizer
-
-
-def at_least_zero(**values: Any) -> None:
-    """PyTorch's refusal of negative options."""
-    for name, value in values.items():
-        if not value >= 0.0:  # NaN too
-            raise ArgumentError(f"Invalid {name} value: {value}", where=caller(), fix="use 0 or more")
-
-
-class SGD(Optimizer):
-    """p -= lr * d, with d = g + weight_decay * p through momentum.
-
-    momentum m: b = m b + (1 - dampening) g, the first b being g; nesterov: d = g + m b.
-    foreach, fused, differentiable are accepted: a step is one program anyway.
-    Source: PyTorch's SGD.
-    """
-
-    rule = rules.SGD
-
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0, dampening: float = 0,
-                 weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None,
-                 differentiable: bool = False, fused: bool | None = None) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
-            "maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused,
-        })  # fmt: skip
-
-    def check(self, group: dict[str, Any]) -> None:
-        """Refuses options that make no sense."""
-        at_least_zero(lr=group["lr"], momentum=group["momentum"], weight_decay=group["weight_decay"])
-        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
-            raise ArgumentError("Nesterov momentum requires a momentum and zero dampening", where=caller(),
-                                fix="set momentum > 0 and dampening = 0")  # fmt: skip
-
-    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The momentum buffer, if there is momentum."""
-        return ("momentum_buffer",) if group["momentum"] else ()
-
-    def flags(self, group: dict[str, Any]) -> dict[str, bool]:
-        """What shapes the update's graph."""
-        return {"momentum": bool(group["momentum"]), "nesterov": group["nesterov"], "decay": group["weight_decay"] != 0,
-                "maximize": group["maximize"]}  # fmt: skip
-
-    def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """lr, momentum, 1 - dampening (1 at the first step), weight decay."""
-        damping = group["dampening"] if step > 1 else 0.0
-        return float(group["lr"]), group["momentum"], 1 - damping, group["weight_decay"]
-
-    def shown(self, state: dict[str, Any]) -> dict[str, Any]:
-        """PyTorch's SGD keeps no step."""
-        return {k: v for k, v in state.items() if k != "step"}
+from fgrad.optim.optimizer import Optimizer, at_least_zero, check_betas
 
 
 class Adam(Optimizer):
@@ -85,22 +32,20 @@ class Adam(Optimizer):
     def check(self, group: dict[str, Any]) -> None:
         """Refuses options that make no sense."""
         at_least_zero(lr=group["lr"], eps=group["eps"], weight_decay=group["weight_decay"])
-        for i, b in enumerate(group["betas"]):
-            if not 0.0 <= b < 1.0:
-                raise ArgumentError(f"Invalid beta parameter at index {i}: {b}", where=caller(), fix="use 0 <= beta < 1")
+        check_betas(group["betas"])
 
-    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def slots(self, group: dict[str, Any], p: Any) -> tuple[str, ...]:
         """The moments."""
         return (*self.rule.slots, "max_exp_avg_sq") if group["amsgrad"] else self.rule.slots
 
-    def flags(self, group: dict[str, Any]) -> dict[str, bool]:
+    def flags(self, group: dict[str, Any], p: Any) -> dict[str, Any]:
         """What shapes the update's graph."""
         return {"amsgrad": group["amsgrad"], "decay": group["weight_decay"] != 0, "decoupled": group["decoupled_weight_decay"],
                 "maximize": group["maximize"]}  # fmt: skip
 
-    def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
+    def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
         """lr, betas, lr over the correction of m, the correction of sqrt(v), eps, weight decay."""
-        lr, (a, b) = float(group["lr"]), group["betas"]
+        lr, (a, b), step = float(group["lr"]), group["betas"], state["step"]
         return lr, a, b, lr / (1 - a**step), (1 - b**step) ** -0.5, group["eps"], group["weight_decay"]
 
 
@@ -110,3 +55,131 @@ class AdamW(Adam):
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, **options: Any) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, **options)
+
+
+class Adamax(Optimizer):
+    """p -= lr / (1 - b1^t) * m / u, with u = max(b2 u, |g| + eps): Adam by the infinity norm.
+
+    foreach, capturable, differentiable are accepted: a step is one program anyway. Source: Kingma & Ba 2015; PyTorch's Adamax.
+    """
+
+    rule = rules.ADAMAX
+
+    def __init__(self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,
+                 capturable: bool = False) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "foreach": foreach, "maximize": maximize,
+            "differentiable": differentiable, "capturable": capturable,
+        })  # fmt: skip
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Refuses options that make no sense."""
+        at_least_zero(lr=group["lr"], eps=group["eps"], weight_decay=group["weight_decay"])
+        check_betas(group["betas"])
+
+    def flags(self, group: dict[str, Any], p: Any) -> dict[str, Any]:
+        """What shapes the update's graph."""
+        return {"decay": group["weight_decay"] != 0, "maximize": group["maximize"]}
+
+    def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
+        """lr, weight decay, betas, lr over the correction of m, eps."""
+        lr, (a, b) = float(group["lr"]), group["betas"]
+        return lr, group["weight_decay"], a, b, lr / (1 - a ** state["step"]), group["eps"]
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead: p -= lr * ((1 - mu_t) / (1 - M_t) g + mu_next / (1 - M_t mu_next) m) / (sqrt(v / (1 - b2^t)) + eps).
+
+    mu_t = b1 (1 - 0.96^(t momentum_decay) / 2), M_t the product of mu so far. weight_decay joins the gradient;
+    decoupled_weight_decay: it shrinks the parameter. foreach, capturable, differentiable are accepted.
+    Source: Dozat 2016; PyTorch's NAdam.
+    """
+
+    rule = rules.NADAM
+    numbers = ("mu_product",)
+
+    def __init__(self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
+                 foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
+                 differentiable: bool = False) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable,
+        })  # fmt: skip
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Refuses options that make no sense."""
+        at_least_zero(lr=group["lr"], eps=group["eps"], weight_decay=group["weight_decay"], momentum_decay=group["momentum_decay"])
+        check_betas(group["betas"])
+
+    def start(self, group: dict[str, Any], p: Any, name: str) -> Any:
+        """Zeros; the product of momenta is 1."""
+        return 1.0 if name == "mu_product" else super().start(group, p, name)
+
+    def flags(self, group: dict[str, Any], p: Any) -> dict[str, Any]:
+        """What shapes the update's graph."""
+        return {"decay": group["weight_decay"] != 0, "decoupled": group["decoupled_weight_decay"], "maximize": group["maximize"]}
+
+    @staticmethod
+    def momentum(group: dict[str, Any], step: int) -> float:
+        """mu of a step."""
+        return float(group["betas"][0] * (1.0 - 0.5 * 0.96 ** (step * group["momentum_decay"])))
+
+    def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
+        """lr, weight decay, betas, the rates of g and m, the correction of sqrt(v), eps."""
+        lr, (a, b), t = float(group["lr"]), group["betas"], state["step"]
+        mu, ahead = self.momentum(group, t), self.momentum(group, t + 1)
+        product = state["mu_product"] * mu
+        rate_g, rate_m = lr * (1 - mu) / (1 - product), lr * ahead / (1 - product * ahead)
+        return lr, group["weight_decay"], a, b, rate_g, rate_m, (1 - b**t) ** -0.5, group["eps"]
+
+    def after(self, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """The product of momenta so far."""
+        state["mu_product"] *= self.momentum(group, state["step"])
+
+
+class RAdam(Optimizer):
+    """Adam, rectified: while the variance of 1 / sqrt(v) is unknown (rho_t <= 5) p -= lr m / (1 - b1^t), then Adam's step times r_t.
+
+    rho_inf = 2 / (1 - b2) - 1, rho_t = rho_inf - 2 t b2^t / (1 - b2^t),
+    r_t = sqrt((rho_t - 4) (rho_t - 2) rho_inf / ((rho_inf - 4) (rho_inf - 2) rho_t)). decoupled_weight_decay: as AdamW's.
+    foreach, capturable, differentiable are accepted. Source: Liu et al. 2020; PyTorch's RAdam.
+    """
+
+    rule = rules.RADAM
+
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0, decoupled_weight_decay: bool = False, *, foreach: bool | None = None,
+                 maximize: bool = False, capturable: bool = False, differentiable: bool = False) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize, "foreach": foreach,
+            "capturable": capturable, "decoupled_weight_decay": decoupled_weight_decay, "differentiable": differentiable,
+        })  # fmt: skip
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Refuses options that make no sense."""
+        at_least_zero(lr=group["lr"], eps=group["eps"], weight_decay=group["weight_decay"])
+        check_betas(group["betas"])
+
+    @staticmethod
+    def length(group: dict[str, Any], step: int) -> tuple[float, float]:
+        """(rho_inf, rho_t): the length of the mean of squares as a simple moving average."""
+        b = group["betas"][1]
+        most = 2 / (1 - b) - 1
+        return most, most - 2 * step * b**step / (1 - b**step)
+
+    def flags(self, group: dict[str, Any], p: Any) -> dict[str, Any]:
+        """What shapes the update's graph."""
+        return {"decay": group["weight_decay"] != 0, "decoupled": group["decoupled_weight_decay"], "maximize": group["maximize"],
+                "rectified": self.length(group, self.state[p]["step"])[1] > 5}  # fmt: skip
+
+    def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
+        """lr, weight decay, betas, the rate of m, eps."""
+        lr, (a, b), t = float(group["lr"]), group["betas"], state["step"]
+        most, rho = self.length(group, t)
+        rate = lr / (1 - a**t)
+        if rho > 5:
+            rate *= ((1 - b**t) * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)) ** 0.5
+        return lr, group["weight_decay"], a, b, rate, group["eps"]

@@ -11,19 +11,22 @@ import numpy as np
 from fgrad.backends import devices
 from fgrad.eager import engine
 from fgrad.eager.cell import concrete
-from fgrad.eager.enter import enter
+from fgrad.eager.enter import enter, variable
 from fgrad.eager.mode import set_grad
-from fgrad.eager.record import composite
+from fgrad.eager.record import composite, wrap
 from fgrad.eager.tape import THREAD
-from fgrad.eager.views import rebind, variable
+from fgrad.eager.views import rebind, write
 from fgrad.errors import ArgumentError, StateError, TraceError
 from fgrad.functions.base import Handle
 from fgrad.functions.creation import as_tensor, tensor
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import dtype_of, real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 from fgrad.optim.rules import Rule
+from fgrad.primitives.arithmetic import convert
+from fgrad.primitives.complex import complex_, imag, real
 from fgrad.primitives.structure import stop_gradient
 
 
@@ -34,6 +37,8 @@ class Optimizer:
     """
 
     rule: Rule
+    numbers: tuple[str, ...] = ()  # state of a parameter that is a number, beside "step"
+    hidden: tuple[str, ...] = ()  # state that PyTorch's optimiser of this name does not have
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -80,17 +85,24 @@ class Optimizer:
     def check(self, group: dict[str, Any]) -> None:
         """Refuses options that make no sense."""
 
-    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+    def slots(self, group: dict[str, Any], p: Any) -> tuple[str, ...]:
         """Names of the state tensors of a parameter."""
         return self.rule.slots
 
-    def flags(self, group: dict[str, Any]) -> dict[str, bool]:
-        """What shapes the update's graph."""
+    def start(self, group: dict[str, Any], p: Any, name: str) -> Any:
+        """What a state tensor, or a number of the state, is at first."""
+        return filled(p, 0)
+
+    def flags(self, group: dict[str, Any], p: Any) -> dict[str, Any]:
+        """What shapes the update's graph; `p` is one of the parameters it is for, all of one dtype."""
         raise NotImplementedError
 
-    def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """Numbers of the update, in the rule's order; `step` counts from 1."""
+    def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
+        """Numbers of the update, in the rule's order; `state["step"]` counts from 1."""
         raise NotImplementedError
+
+    def after(self, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Moves the numbers of the state on."""
 
     # use ----------------------------------------------------------------------------------------------------------------
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -105,7 +117,6 @@ class Optimizer:
         """Updates every parameter that has a gradient; `closure` re-evaluates the loss first, which is returned."""
         for hook in list(self._pre_hooks.values()):
             hook(self, (closure,), {})
-        loss = self._evaluate(closure) if closure is not None else None
         tape = THREAD.tape
         if tape.tracing:
             raise TraceError(
@@ -114,13 +125,18 @@ class Optimizer:
             )  # fmt: skip
         before = set_grad(False)
         try:
-            for group in self.param_groups:
-                self._record(group)
+            loss = self._run(closure)
         finally:
             set_grad(before)
         engine.flush(THREAD.tape)
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})
+        return loss
+
+    def _run(self, closure: Callable[[], Any] | None) -> Any:
+        loss = self._evaluate(closure) if closure is not None else None
+        for group in self.param_groups:
+            self._record(group)
         return loss
 
     @staticmethod
@@ -141,22 +157,24 @@ class Optimizer:
         return Handle(self._post_hooks, hook)
 
     def _record(self, group: dict[str, Any]) -> None:
-        """One look-up for all parameters of a group that have run the same number of steps."""
-        by_step: dict[int, list[Any]] = {}
-        names = self.slots(group)
+        """One look-up for all parameters of a group that have one dtype, the same state and as many steps behind them."""
+        alike: dict[Any, list[Any]] = {}
         for p in group["params"]:
             e = p._extra
-            if e is not None and e.grad is not None:
-                state = self.state[p]
-                if "step" not in state:
-                    state["step"] = 0
-                    state.update({n: zeros_like(p) for n in names})
-                state["step"] += 1
-                by_step.setdefault(state["step"], []).append(p)
-        for step, ps in by_step.items():
-            self._update(group, ps, step, names)
+            if e is None or e.grad is None:
+                continue
+            state, names = self.state[p], self.slots(group, p)
+            if "step" not in state:
+                state["step"] = 0
+            for n in (*self.numbers, *names):
+                if n not in state:
+                    state[n] = self.start(group, p, n)
+            state["step"] += 1
+            alike.setdefault((p._type.dtype, names, state["step"], *[state[n] for n in self.numbers]), []).append(p)
+        for (_, names, *_), ps in alike.items():
+            self._update(group, ps, names)
 
-    def _update(self, group: dict[str, Any], ps: list[Any], step: int, names: tuple[str, ...]) -> None:
+    def _update(self, group: dict[str, Any], ps: list[Any], names: tuple[str, ...]) -> None:
         tape = THREAD.tape
         values: list[Value] = []
         cells: list[Any] = []
@@ -165,9 +183,9 @@ class Optimizer:
             owned = [p, *[state[n] for n in names]]
             cells += owned
             values += [t._value if t._tape is tape else enter(tape, t) for t in (p, p._extra.grad, *owned[1:])]
-        kind = TensorType((), ps[0]._type.dtype)  # on the host, whatever device the parameters are on
-        numbers = [tape.input(kind, a) for a in self._scalar_buffers(group, kind, step)]
-        flags = self.flags(group)
+        kind = TensorType((), computed(ps[0]._type.dtype))  # on the host, whatever device the parameters are on
+        numbers = [tape.input(kind, a) for a in self._scalar_buffers(group, kind, self.state[ps[0]])]
+        flags = self.flags(group, ps[0])
         key = (type(self).rule.update, tuple(flags.items()), len(ps))
         width = 2 + len(names)
 
@@ -176,14 +194,19 @@ class Optimizer:
 
         new = composite(key, rule, (*values, *numbers), tape)
         for t, v in zip(cells, new, strict=True):
-            rebind(tape, t, variable(tape, t, v) if t._value.needs else v)
+            if t._extra is not None and t._extra.base is not None:
+                write(t, wrap(Tensor, tape, v))
+            else:
+                rebind(tape, t, variable(tape, t, v) if t._value.needs else v)
+        for p in ps:
+            self.after(group, self.state[p])
 
-    def _scalar_buffers(self, group: dict[str, Any], kind: TensorType, step: int) -> list[Any]:
+    def _scalar_buffers(self, group: dict[str, Any], kind: TensorType, state: dict[str, Any]) -> list[Any]:
         """This step's numbers as 0-d buffers. They are used again, since the flush that follows reads them."""
         held = self._buffers.setdefault((id(group), kind), [])
         if not held or THREAD.tape.busy:
             held[:] = [np.empty((), kind.dtype) for _ in self.rule.scalars]
-        for a, x in zip(held, self.scalars(group, step), strict=True):
+        for a, x in zip(held, self.scalars(group, state), strict=True):
             a[()] = x
         return held
 
@@ -193,18 +216,22 @@ class Optimizer:
         order = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [order[id(p)] for p in g["params"]]}
                   for g in self.param_groups]  # fmt: skip
-        state = {order[id(p)]: {k: self.saved(k, v) for k, v in s.items()} for p, s in self.state.items() if s}
-        shown = {i: self.shown(s) for i, s in sorted(state.items())}
-        return {"state": {i: s for i, s in shown.items() if s}, "param_groups": groups}
+        state = {order[id(p)]: {k: self.saved(k, v) for k, v in s.items() if k not in self.hidden} for p, s in self.state.items()}
+        return {"state": {i: s for i, s in sorted(state.items()) if s}, "param_groups": groups}
 
-    @staticmethod
-    def saved(name: str, value: Any) -> Any:
-        """One state entry as saved: the step as a float tensor."""
-        return tensor(float(value)) if name == "step" else value
+    def saved(self, name: str, value: Any) -> Any:
+        """One state entry as saved: numbers as float tensors."""
+        return tensor(float(value)) if name == "step" or name in self.numbers else value
 
-    def shown(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The entries of one parameter that PyTorch's optimiser has."""
-        return state
+    def taken(self, name: str, value: Any) -> Any:
+        """One state entry from what was saved; copies, so that the two share nothing."""
+        if name == "step":
+            return int(float(value))
+        if name in self.numbers:
+            return float(value)
+        if isinstance(value, list):
+            return [self.taken("", v) for v in value]
+        return as_tensor(value).clone() if isinstance(value, Tensor) else value
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes up saved state; groups must have the sizes of this optimiser's. Nothing is changed if they don't."""
@@ -219,9 +246,7 @@ class Optimizer:
         ps = dict(zip(names, (p for g in self.param_groups for p in g["params"]), strict=True))
         new: dict[Any, dict[str, Any]] = {}
         for i, s in state_dict["state"].items():
-            new[ps[i]] = {k: int(float(v)) if k == "step" else as_tensor(v).clone() if isinstance(v, Tensor) else v
-                          for k, v in s.items()}  # fmt: skip
-            new[ps[i]].setdefault("step", 1)
+            new[ps[i]] = {**dict.fromkeys(self.hidden, 1), **{k: self.taken(k, v) for k, v in s.items() if v is not None}}
         for g, s in zip(self.param_groups, saved, strict=True):
             g.update({k: v for k, v in s.items() if k not in ("params", "param_names")})
         self.state = defaultdict(dict, new)
@@ -233,18 +258,53 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def update_all(rule: Rule, given: tuple[Value, ...], width: int, n: int, flags: dict[str, bool]) -> list[Value]:
+def computed(dtype: Any) -> Any:
+    """The dtype an update is computed in: halves in float32 (a beta of .999 is 1 in bfloat16), complex numbers by their parts."""
+    return dtype_of("float32") if dtype.itemsize == 2 else real_of(dtype)
+
+
+def update_all(rule: Rule, given: tuple[Value, ...], width: int, n: int, flags: dict[str, Any]) -> list[Value]:
     """New parameters and slots of all parameters, from their values, gradients, slots, then the scalars."""
     scalars = dict(zip(rule.scalars, given[width * n :], strict=True))
+
+    def updated(values: list[Value]) -> list[Value]:
+        p, g, *slots = values
+        new, after = rule.update(p, g, tuple(slots), scalars, **flags)
+        return [new, *after]
+
     out: list[Value] = []
     for i in range(n):
-        p, g, *slots = (stop_gradient(v) if v.needs else v for v in given[width * i : width * (i + 1)])
-        new, after = rule.update(p, g, tuple(slots), scalars, **flags)
-        out += [new, *after]
+        values = [stop_gradient(v) if v.needs else v for v in given[width * i : width * (i + 1)]]
+        dtype = values[0].dtype
+        wide = computed(dtype)
+        if dtype == wide:
+            out += updated(values)
+        elif dtype.kind == "c":
+            parts = zip(updated([real(v) for v in values]), updated([imag(v) for v in values]), strict=True)
+            out += [complex_(x, y) for x, y in parts]
+        else:
+            out += [convert(v, dtype=dtype) for v in updated([convert(v, dtype=wide) for v in values])]
     return out
 
 
-def zeros_like(p: Any) -> Any:
-    """A state tensor: zeros with a buffer of their own."""
-    kind = p._type
-    return concrete(Tensor, devices.zeros(kind), kind)
+def filled(p: Any, value: Any, shape: tuple[int, ...] | None = None) -> Any:
+    """A state tensor of one value, like the parameter, with a buffer of its own."""
+    kind = p._type if shape is None else p._type.with_shape(shape)
+    data = devices.zeros(kind)
+    if value:
+        data[...] = value
+    return concrete(Tensor, data, kind)
+
+
+def at_least_zero(**values: Any) -> None:
+    """PyTorch's refusal of negative options."""
+    for name, value in values.items():
+        if not value >= 0.0:  # NaN too
+            raise ArgumentError(f"Invalid {name} value: {value}", where=caller(), fix="use 0 or more")
+
+
+def check_betas(betas: Any) -> None:
+    """PyTorch's refusal of betas outside [0, 1)."""
+    for i, b in enumerate(betas):
+        if not 0.0 <= b < 1.0:
+            raise ArgumentError(f"Invalid beta parameter at index {i}: {b}", where=caller(), fix="use 0 <= beta < 1")
