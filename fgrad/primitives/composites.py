@@ -15,7 +15,7 @@ from fgrad.ir.dtypes import real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.types import CPU, Device
-from fgrad.primitives.arithmetic import convert, floor, minimum, rem, rsqrt, sign, sqrt
+from fgrad.primitives.arithmetic import convert, floor, rem, rsqrt, sign, sqrt
 from fgrad.primitives.arithmetic import maximum as maximum
 from fgrad.primitives.compare import eq, is_finite, le, lt, ne, select
 from fgrad.primitives.reduce import reduce_max, reduce_sum
@@ -107,8 +107,9 @@ def leaky_relu(x: Value, *, slope: float) -> Any:
 
 def elu(x: Value, *, alpha: float, scale: float = 1.0) -> Any:
     """scale * (x where x > 0, else alpha * (exp(x) - 1))."""
-    low = minimum(x, number(0, x))
-    y = select(lt(number(0, x), x), x, number(alpha, x) * expm1(low))
+    zero = number(0, x)
+    above = lt(zero, x)
+    y = select(above, x, number(alpha, x) * expm1(select(above, zero, x)))
     return y if scale == 1.0 else y * number(scale, x)
 
 
