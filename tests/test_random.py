@@ -142,3 +142,21 @@ def test_dtype_none_is_the_default():
 def test_choice_refuses_what_it_cannot_choose_from(args, text):
     with pytest.raises(ValueError, match=text):
         random.choice(KEY, *args)
+
+
+def test_reseeding_while_draws_are_pending() -> None:
+    import fgrad
+
+    fgrad.manual_seed(1)
+    wanted = fgrad.randn(3).tolist()
+    fgrad.manual_seed(0)
+    first = fgrad.randn(3)
+    fgrad.manual_seed(1)
+    second = fgrad.randn(3)
+    state = fgrad.get_rng_state()
+    third = fgrad.randn(3)
+    fgrad.set_rng_state(state)
+    assert fgrad.randn(3).tolist() == third.tolist()
+    assert second.tolist() == wanted
+    fgrad.manual_seed(0)
+    assert fgrad.randn(3).tolist() == first.tolist()

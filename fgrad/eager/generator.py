@@ -41,8 +41,14 @@ class Generator:
         """Starts the stream again from `seed`."""
         if not isinstance(seed, int | np.integer):
             raise ArgumentError(f"a seed must be an integer, found {seed!r}", where=caller(), fix="pass an int")
-        self._seed, self._offset = int(seed) & 0xFFFFFFFFFFFFFFFF, 0
+        self._jump(int(seed) & 0xFFFFFFFFFFFFFFFF, 0)
         return self
+
+    def _jump(self, seed: int, offset: int) -> None:
+        """Goes to a place of a stream; draws still pending keep theirs."""
+        self._seed, self._offset = seed, offset
+        if not THREAD.tape.tracing:
+            THREAD.tape.generators.pop(self, None)
 
     def seed(self) -> int:
         """Starts again from a seed drawn from the operating system, and returns it."""
@@ -60,7 +66,7 @@ class Generator:
     def set_state(self, state: Any) -> None:
         """Takes up the stream where `get_state` left it."""
         seed, offset = np.asarray(state, np.uint64).tolist()
-        self._seed, self._offset = seed, offset
+        self._jump(seed, offset)
 
     def advance(self, blocks: int) -> int:
         """Takes `blocks` from the stream; returns where they start."""
