@@ -262,3 +262,30 @@ def test_adaptive_softmax_predicts_and_sums_to_one() -> None:
     alike(ours.log_prob(fgrad.tensor(x)), theirs.log_prob(torch.tensor(x)))
     assert ours.predict(fgrad.tensor(x)).tolist() == theirs.predict(torch.tensor(x)).tolist()
     np.testing.assert_allclose(np.exp(ours.log_prob(fgrad.tensor(x)).detach().numpy()).sum(1), 1, rtol=1e-9)
+
+
+def test_gradients_of_convolutions_by_name() -> None:
+    for n in (1, 2, 3):
+        shapes = ((2, 4, *(6,) * n), (6, 2, *(3,) * n))
+        found = []
+        for T in SIDES:
+            x, w = (T.tensor(wave(*s)) for s in shapes)
+            y = getattr(T.nn.functional, f"conv{n}d")(x, w, stride=2, padding=1, groups=2)
+            more = {"stride": 2, "padding": 1, "groups": 2}
+            found.append([getattr(T.nn.grad, f"conv{n}d_input")(shapes[0], w, y, **more), getattr(T.nn.grad, f"conv{n}d_weight")(x, shapes[1], y, **more)])
+        for a, b in zip(found[1], found[0], strict=True):
+            alike(a, b)
+
+
+def test_old_names_of_bounds_and_constructors_of_lazy_modules() -> None:
+    import inspect
+
+    for T in SIDES:
+        m = T.nn.Hardtanh(min_value=-2.0, max_value=3.0)
+        assert repr(m) == "Hardtanh(min_val=-2.0, max_val=3.0)"
+        with pytest.raises(AssertionError):
+            T.nn.Hardtanh(1.0, 0.0)
+    for name in ("LazyLinear", "LazyConv2d", "LazyInstanceNorm1d"):
+        own = [p for p in inspect.signature(getattr(nn, name)).parameters if p not in ("device", "dtype")]
+        theirs = [p for p in inspect.signature(getattr(torch.nn, name)).parameters if p not in ("device", "dtype")]
+        assert own[:4] == theirs[:4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from fgrad.nn import functional as f
@@ -86,6 +87,17 @@ class GLU(FunctionModule, of=f.glu):
 
 class Hardtanh(FunctionModule, of=f.hardtanh):
     """x within [min_val, max_val], else the bound."""
+
+    def __init__(self, *args: Any, min_value: float | None = None, max_value: float | None = None, **kwargs: Any) -> None:
+        """min_value, max_value: the bounds under names of old."""
+        old = {"min_val": min_value, "max_val": max_value}
+        for name, value in old.items():
+            if value is not None:
+                warnings.warn(f"keyword argument `{name}ue` is deprecated and rename to `{name}`", FutureWarning, stacklevel=2)
+                kwargs[name] = value
+        super().__init__(*args, **kwargs)
+        if self.max_val <= self.min_val:
+            raise AssertionError("max_val must be larger than min_val")
 
 
 class Hardsigmoid(FunctionModule, of=f.hardsigmoid, shown=""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 from fgrad.functions.inplace import set_grad
@@ -30,16 +31,21 @@ from fgrad.nn.transposed import (
 class LazyModuleMixin:
     """Tensors without shapes until the first call; the class changes to `cls_to_become` then.
 
-    size: the argument that the input tells.  least: what it is until then.
+    size: the argument that the input tells.
     """
 
     cls_to_become: ClassVar[Any]
     size: ClassVar[str]
-    least: ClassVar[int] = 0
+
+    def __init_subclass__(cls: Any, of: Any = None) -> None:
+        if of is not None:  # the first parameter is not one of the constructor's
+            super().__init_subclass__(of)  # type: ignore[call-arg]
+            own = inspect.signature(cls.__init__ if "affine" in inspect.signature(cls.__init__).parameters else of)
+            given = [p for p in own.parameters.values() if p.name not in ("self", cls.size, "kwargs")]
+            cls.__signature__ = own.replace(parameters=given)
 
     def __init__(self: Any, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> None:
-        groups = kwargs.get("groups", 1)
-        super().__init__(groups * 0 if self.size == "in_channels" else 0, *args, device=device, dtype=dtype, **kwargs)  # type: ignore[call-arg]
+        super().__init__(0, *args, device=device, dtype=dtype, **kwargs)  # type: ignore[call-arg]
         for name, p in self._parameters.items():
             if p is not None:
                 self._parameters[name] = UninitializedParameter(device=device, dtype=dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def _weighted_rule(x: Any, *, axis: int, rows: tuple[Row, ...]) -> Any:
     return y if y.dtype == x.dtype else c.convert(y, dtype=x.dtype)
 
 
+@lru_cache(256)
 def nearest_places(size: int, out: int, factor: float | None, exact: bool) -> tuple[int, ...]:
     """floor(i * scale) in float32, or floor((i + 1/2) * scale)."""
     scale = np.float32(1 / factor if factor else size / out if not exact else np.float32(size) / np.float32(out))
@@ -73,6 +75,7 @@ def cubic(t: float, a: float) -> float:
     return (((t - 5) * t + 8) * t - 4) * a if t < 2 else 0.0
 
 
+@lru_cache(256)
 def linear_rows(size: int, out: int, factor: float | None, align: bool) -> tuple[Row, ...]:
     """Two neighbours, weighted by how near they are."""
     scale, rows = scale_of(size, out, factor, align), []
@@ -84,6 +87,7 @@ def linear_rows(size: int, out: int, factor: float | None, align: bool) -> tuple
     return tuple(rows)
 
 
+@lru_cache(256)
 def cubic_rows(size: int, out: int, factor: float | None, align: bool) -> tuple[Row, ...]:
     """Four neighbours by the cubic kernel, a = -3/4; beyond the edge, the edge."""
     scale, rows = scale_of(size, out, factor, align), []
@@ -108,6 +112,7 @@ FILTERS: dict[str, tuple[float, Callable[[float], float]]] = {
 }
 
 
+@lru_cache(256)
 def filtered_rows(size: int, out: int, factor: float | None, align: bool, mode: str) -> tuple[Row, ...]:
     """All elements under the kernel, which is as wide as what one element of the output stands for."""
     scale, (width, kernel), rows = scale_of(size, out, factor, align), FILTERS[mode], []
