@@ -58,3 +58,29 @@ def test_integers_and_numbers():
     assert float(nn.sigmoid(0)) == 0.5
     assert np.isneginf(np.asarray(nn.log_softmax(Z, where=M))[~M]).all()
     np.testing.assert_allclose(np.asarray(nn.log_softmax(Z, where=M))[M], np.log(np.asarray(nn.softmax(Z, where=M))[M]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in nn.initializers.__all__ if "_" in n and n not in ("truncated_normal", "variance_scaling")])
+def test_initializers_have_the_spread_of_jaxs(name):
+    shape = (3, 40, 50)
+    want = getattr(jax.nn.initializers, name)()(jax.random.key(0), shape)
+    got = getattr(nn.initializers, name)()(fgrad.random.key(0), shape)
+    assert (got.shape, got.dtype) == (shape, np.float32)
+    np.testing.assert_allclose([np.std(got), abs(np.asarray(got)).max()], [np.std(want), abs(np.asarray(want)).max()], rtol=0.05)
+
+
+def test_other_initializers():
+    i, key = nn.initializers, fgrad.random.key(1)
+    for shape in ((4, 6), (6, 4), (2, 3, 4)):
+        q = np.asarray(i.orthogonal(2.0)(key, shape)).reshape(-1, shape[-1])
+        small = q @ q.T if q.shape[0] < q.shape[1] else q.T @ q
+        np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-5)
+    assert i.zeros(key, (2,)).tolist() == [0, 0]
+    assert i.ones(key, (2,), jnp.float64).dtype == i.constant(3.0, jnp.float64)(key, (2,)).dtype == np.float64
+    assert 0 <= float(i.uniform(2.0)(key, (500,)).min()) < float(i.uniform(2.0)(key, (500,)).max()) < 2
+    assert abs(float(i.truncated_normal(0.5)(key, (500,)).max())) <= 1.0
+    assert float(i.normal(3.0)(key, (5000,)).std()) == pytest.approx(3, rel=0.05)
+    with pytest.raises(ValueError, match="no mode"):
+        i.variance_scaling(1.0, "fan", "normal")
+    with pytest.raises(ValueError, match="fans"):
+        i.he_normal()(key, (3,))

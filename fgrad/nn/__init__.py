@@ -4,7 +4,7 @@ Inside: functional < pytree, loading, registry < hooks < module < layer, simple,
 transposed; simple < activations, losses, pooling, shaping; recurrence, utils < recurrent; init < attention; all < lazy.
 """
 
-from fgrad.nn import functional, grad, init, parameter, utils
+from fgrad.nn import functional, grad, init, initializers, parameter, utils
 from fgrad.nn.activations import (
     CELU,
     ELU,
@@ -262,7 +262,7 @@ __all__ = [
     "ZeroPad3d", "avg_pool2d", "batch_norm1d", "batch_norm2d", "batch_norm3d", "bilinear", "branches", "celu",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "dropout", "elu",
     "embedding", "embedding_bag", "functional", "functional_call", "gelu", "glu", "grad", "group_norm", "gru", "gru_cell",
-    "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardtanh", "identity", "init", "instance_norm1d",
+    "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "hardtanh", "identity", "init", "initializers", "instance_norm1d",
     "instance_norm2d", "instance_norm3d", "layer_norm", "leaky_relu", "linear", "log1mexp", "log_sigmoid",
     "log_softmax", "logmeanexp", "logsumexp", "lstm", "lstm_cell", "max_pool2d", "mish", "normalize", "one_hot",
     "parameter", "prelu", "relu", "relu6", "rms_norm", "rnn", "rnn_cell", "selu", "serial", "sigmoid", "silu",
