@@ -35,6 +35,12 @@ class MultiheadAttention(Module):
     query: float[l, n, embed_dim], key: float[s, n, kdim], value: float[s, n, vdim]; batch_first: [n, l, ...]; n may be
     absent.  add_bias_kv: one more key and value, learned; add_zero_attn: one of zeros.  Weights start by Xavier's rule,
     biases at 0.  Source: Vaswani et al. 2017.
+
+    >>> import fgrad
+    >>> x = fgrad.ones(5, 2, 8)
+    >>> y, weights = fgrad.nn.MultiheadAttention(8, 2)(x, x, x)
+    >>> y.shape, weights.shape
+    (fgrad.Size([5, 2, 8]), fgrad.Size([2, 5, 5]))
     """
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,

@@ -119,6 +119,11 @@ def lstm(input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = Tr
     c' = s(f) c + s(i) tanh(g), h' = s(o) tanh(c'); (i, f, g, o) = W_ih x + b_ih + W_hh h + b_hh.  batch_first: [n, t, ...].
     dropout: between layers, in training.  proj_size: h is W_hr times that, of this size.  h, c: float[layers *
     directions, n, size], zeros unless given.  Source: Hochreiter & Schmidhuber 1997.
+
+    >>> import fgrad
+    >>> y, (h, c) = fgrad.nn.LSTM(3, 4, num_layers=2, bidirectional=True)(fgrad.ones(5, 2, 3))
+    >>> y.shape, h.shape
+    (fgrad.Size([5, 2, 8]), fgrad.Size([4, 2, 4]))
     """
     return recurrent("LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size)
 

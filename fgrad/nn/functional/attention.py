@@ -77,6 +77,11 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     attn_mask: bool (True takes part) or float (added), broadcasts to [..., l, s].  is_causal: position i sees 0..i.
     scale: 1/sqrt(e) unless given.  enable_gqa: key and value may have fewer heads, each for several of the query.
     dropout_p: applied always, set it to 0 in evaluation.  A row that nothing takes part in gives zeros.
+
+    >>> import fgrad
+    >>> v = fgrad.tensor([[1.], [3.]])
+    >>> fgrad.nn.functional.scaled_dot_product_attention(fgrad.zeros(2, 4), fgrad.zeros(2, 4), v, is_causal=True)
+    tensor([[1.], [2.]])
     """
     check_probability(dropout_p)
     q, k, v = (x._type for x in (query, key, value))

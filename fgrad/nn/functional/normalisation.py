@@ -139,7 +139,12 @@ def check_channels(name: str, x: Any, weight: Any, bias: Any) -> None:
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """(x - mean) / sqrt(var + eps) * weight + bias over each group of channels of each example. Source: Wu & He 2018."""
+    """(x - mean) / sqrt(var + eps) * weight + bias over each group of channels of each example. Source: Wu & He 2018.
+
+    >>> import fgrad
+    >>> fgrad.nn.functional.group_norm(fgrad.tensor([[1., 3., 10., 30.]]), 2, eps=0.)
+    tensor([[-1.,  1., -1.,  1.]])
+    """
     check_channels("group_norm", input, weight, bias)
     if num_groups < 1 or input._type.shape[1] % num_groups:
         raise ShapeError(
