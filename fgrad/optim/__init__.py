@@ -1,9 +1,9 @@
 """Optimisers. Lower case: pure transforms with optax's contract; Capital: PyTorch's objects over the same rules.
 
-Inside: rules < transform; rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler.
+Inside: rules < transform; rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler < swa_utils.
 """
 
-from fgrad.optim import lr_scheduler
+from fgrad.optim import lr_scheduler, swa_utils
 from fgrad.optim.descents import ASGD, SGD, Muon, Rprop
 from fgrad.optim.lbfgs import LBFGS
 from fgrad.optim.moments import Adam, Adamax, AdamW, NAdam, RAdam
@@ -59,5 +59,6 @@ __all__ = [
     "scale_by_adam",
     "scale_by_learning_rate",
     "sgd",
+    "swa_utils",
     "trace",
 ]

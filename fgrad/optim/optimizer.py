@@ -44,6 +44,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
+        self.stepped = False  # whether a step was made: schedulers warn if not
         self._buffers: dict[Any, list[Any]] = {}
         self._pre_hooks: dict[int, Callable[..., Any]] = {}
         self._post_hooks: dict[int, Callable[..., Any]] = {}
@@ -129,6 +130,7 @@ class Optimizer:
         finally:
             set_grad(before)
         engine.flush(THREAD.tape)
+        self.stepped = True
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})
         return loss
