@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -112,7 +113,7 @@ def _sparse_plus(x: Value) -> Any:
 
 
 def _log1mexp(x: Value) -> Any:
-    near = lt(x, _number(x, float(np.log(2))))
+    near = lt(x, _number(x, math.log(2)))
     safe = c.select(near, x, _number(x, 0.5)), c.select(near, _number(x, 1), x)
     return c.select(near, c.log(-expm1(-safe[0])), log1p(-c.exp(-safe[1])))
 
@@ -264,7 +265,8 @@ def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = Fal
     axes = axes_of(a, axis)
     total = logsumexp(a, axis, keepdims=keepdims, where=where)
     if where is None:
-        return total - float(np.log(np.prod([a._type.shape[k] for k in axes])))
+        n = math.prod([a._type.shape[k] for k in axes])
+        return total - (math.log(n) if n else -math.inf)
     m = compose(c.broadcast_to, _shown(a, where), shape=a._type.shape)
     return total - compose(_count, convert(m, a._type.dtype), axes=axes, keep=keepdims)
 
