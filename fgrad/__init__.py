@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fgrad import numpy as numpy
 from fgrad import tree as tree
 from fgrad.eager.callbacks import pure_callback
 from fgrad.eager.capture import capture
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from fgrad import linalg as linalg
     from fgrad import masked as masked
     from fgrad import nn as nn
+    from fgrad import numpy as numpy
     from fgrad import optim as optim
     from fgrad import random as random
     from fgrad import signal as signal
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "masked", "nn", "optim", "random", "signal", "special", "utils")
+_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal", "special", "utils")
 
 __all__ = [
     *_functions,
@@ -70,7 +70,6 @@ __all__ = [
     "jvp",
     "linearize",
     "make_graph",
-    "numpy",
     "pure_callback",
     "remat",
     "settings",

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from fgrad.demo import command as demo
 from fgrad.inspector import command as inspect
-from fgrad.inspector import doctor
+from fgrad.inspector import coverage, doctor
 
 COMMANDS = {
+    "coverage": (coverage.configure, "how many of PyTorch's functions there are, family by family"),
     "demo": (demo.configure, "trains a CNN and an MLP on real handwritten digits, and writes what was compiled"),
     "doctor": (doctor.configure, "what this installation computes with: versions, BLAS, threads, the kernel cache"),
     "inspect": (inspect.configure, "the graph of a function, what each pass changed, the program"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from fgrad.ir.dtypes import KINDS
 from fgrad.ir.types import TensorType
 from fgrad.settings import current
 
-FACES: dict[str, type[Cell]] = {}  # "array": the class that raw NumPy becomes; filled by the rooms above
+
+class Faces(dict[str, type[Cell]]):
+    """Classes of cells by name: "array", what raw NumPy becomes, and "tensor". Rooms above fill it when they are imported."""
+
+    def __missing__(self, name: str) -> type[Cell]:
+        importlib.import_module({"array": "fgrad.numpy", "tensor": "fgrad.functions"}[name])
+        return dict.__getitem__(self, name)
+
+
+FACES = Faces()
 
 
 def host_array(x: Any, dtype: Any = None) -> Any:
