@@ -1,6 +1,6 @@
 """Datasets, samplers and the DataLoader: PyTorch's utils.data.
 
-Inside: sampler < dataset < collate < worker < loader.
+Inside: sampler < distributed, dataset < collate < worker < loader.
 """
 
 from fgrad.utils.data.collate import default_collate, default_convert
@@ -9,10 +9,12 @@ from fgrad.utils.data.dataset import (
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
 )
+from fgrad.utils.data.distributed import DistributedSampler
 from fgrad.utils.data.loader import DataLoader
 from fgrad.utils.data.sampler import (
     BatchSampler,
@@ -30,10 +32,12 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",

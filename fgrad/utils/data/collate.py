@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 import numpy as np
 
 from fgrad.eager.cell import concrete
 from fgrad.eager.views import buffer_of
-from fgrad.errors import TreeError
+from fgrad.errors import ShapeError, TreeError
 from fgrad.functions.creation import tensor
 from fgrad.functions.shape import stack
 from fgrad.functions.tensor import Tensor
@@ -20,35 +21,72 @@ from fgrad.ir.types import TensorType
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of examples as one batch: tensors and arrays stacked, numbers as a tensor, trees node by node.
 
-    Strings stay a list; a tuple becomes a list, as in PyTorch.  Raises TypeError for what cannot be batched.
+    Strings and bytes stay as they are; a tuple becomes a list; mappings, named tuples and other sequences keep their type,
+    as in PyTorch.  Raises TypeError for what cannot be batched, ShapeError for examples of different sizes.
+
+    >>> default_collate([{"x": 1, "name": "a"}, {"x": 2, "name": "b"}])
+    {'x': tensor([1, 2]), 'name': ['a', 'b']}
     """
     first = batch[0]
     if isinstance(first, Tensor):
         return stacked(batch)
-    if isinstance(first, np.ndarray | np.generic):
+    if isinstance(first, str | bytes):  # np.str_ and np.bytes_ too
+        return batch
+    if isinstance(first, np.ndarray | np.generic) and numeric(first):
         return tensor(np.stack([np.asarray(x) for x in batch]))
     if isinstance(first, bool | int):
         return tensor(batch)
     if isinstance(first, float):
         return tensor(batch, dtype="float64")
-    if isinstance(first, str | bytes):
-        return list(batch)
     if isinstance(first, Mapping):
-        return type(first)({k: default_collate([x[k] for x in batch]) for k in first})  # type: ignore[call-arg]
+        return mapped(first, {k: default_collate([x[k] for x in batch]) for k in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         return type(first)(*(default_collate(column) for column in columns(batch)))
     if isinstance(first, Sequence):
-        return [default_collate(column) for column in columns(batch)]
+        return sequenced(first, [default_collate(column) for column in columns(batch)])
+    kind = first.dtype if isinstance(first, np.ndarray | np.generic) else type(first)
     raise TreeError(
-        f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}",
+        f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {kind}",
         where=caller(), fix="pass collate_fn=",
     )  # fmt: skip
+
+
+def numeric(x: Any) -> bool:
+    """Whether a NumPy array or scalar holds numbers, not text or objects."""
+    return x.dtype.kind not in "USO"
+
+
+def mapped(like: Any, found: dict[Any, Any]) -> Any:
+    """`found` as a mapping of `like`'s type, with what else `like` carries; a dict where its type takes none."""
+    try:
+        if isinstance(like, MutableMapping):
+            result = copy.copy(like)
+            result.update(found)
+            return result
+        return type(like)(found)
+    except TypeError:
+        return found
+
+
+def sequenced(like: Any, found: list[Any]) -> Any:
+    """`found` as a sequence of `like`'s type; a list for tuples, and where its type takes none."""
+    if isinstance(like, tuple):
+        return found
+    try:
+        if isinstance(like, MutableSequence):
+            result = copy.copy(like)
+            for i, x in enumerate(found):
+                result[i] = x
+            return result
+        return type(like)(found)
+    except TypeError:  # e.g. range
+        return found
 
 
 def columns(batch: Sequence[Any]) -> Any:
     """The examples' entries by position."""
     if any(len(x) != len(batch[0]) for x in batch):
-        raise TreeError("each element in list of batch should be of equal size", where=caller(), fix="pass collate_fn=")
+        raise ShapeError("each element in list of batch should be of equal size", where=caller(), fix="pass collate_fn=")
     return zip(*batch, strict=True)
 
 
@@ -58,7 +96,7 @@ def stacked(batch: Sequence[Any]) -> Any:
         return stack(batch)
     shape = batch[0]._type.shape
     if any(x._type.shape != shape for x in batch):
-        raise TreeError(
+        raise ShapeError(
             f"stack expects each tensor to be equal size, but got {sorted({tuple(x.shape) for x in batch})}", where=caller(),
             fix="pad the examples, or pass collate_fn=",
         )  # fmt: skip
@@ -67,13 +105,17 @@ def stacked(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """One example with its arrays as tensors, unbatched."""
+    """One example with its arrays as tensors, unbatched; trees keep their types, but a tuple becomes a list.
+
+    >>> default_convert({"x": np.arange(2), "name": "a"})
+    {'x': tensor([0, 1]), 'name': 'a'}
+    """
     if isinstance(data, np.ndarray | np.generic):
-        return tensor(np.asarray(data))
+        return tensor(np.asarray(data)) if numeric(data) else data
     if isinstance(data, Mapping):
-        return {k: default_convert(v) for k, v in data.items()}
+        return mapped(data, {k: default_convert(v) for k, v in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
         return type(data)(*map(default_convert, data))
-    if isinstance(data, list | tuple):
-        return [default_convert(x) for x in data]
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return sequenced(data, [default_convert(x) for x in data])
     return data

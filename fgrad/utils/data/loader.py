@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing as mp
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from types import GenericAlias
+from typing import Any, ClassVar
 
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
@@ -13,6 +15,8 @@ from fgrad.utils.data.collate import default_collate, default_convert
 from fgrad.utils.data.dataset import IterableDataset
 from fgrad.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, host_rng
 from fgrad.utils.data.worker import Pool
+
+FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class FetchMap:
@@ -63,20 +67,30 @@ class DataLoader:
     processes that read ahead (0: this one).  collate_fn: examples to batch.  drop_last: no short last batch.
     generator: source of the order and of the workers' seeds.  worker_init_fn(i): run in each worker first.
     persistent_workers: they and their datasets stay for the next pass.  prefetch_factor: batches each reads ahead (2).
-    timeout: seconds to wait for a batch (0: for ever).  The order depends on the seed alone, not on num_workers.  A worker that raises or dies raises here.
+    timeout: seconds to wait for a batch (0: for ever).  multiprocessing_context: how workers start, "fork", "spawn" or
+    "forkserver", or such a context.  pin_memory, pin_memory_device, in_order: accepted; batches always come in order.
+    The order depends on the seed alone, not on num_workers.  A worker that raises or dies raises here.
+    Raises ArgumentError for options that exclude each other.
+
+    >>> [batch.tolist() for batch in DataLoader(range(5), batch_size=2)]
+    [[0, 1], [2, 3], [4]]
     """
+
+    _ready = False
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)  # DataLoader[int] in annotations, as PyTorch's
 
     def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None,
                  batch_sampler: Any = None, num_workers: int = 0, collate_fn: Callable[[Any], Any] | None = None,
                  pin_memory: bool = False, drop_last: bool = False, timeout: float = 0,
-                 worker_init_fn: Callable[[int], None] | None = None, multiprocessing_context: str | None = None,
+                 worker_init_fn: Callable[[int], None] | None = None, multiprocessing_context: Any = None,
                  generator: Any = None, *, prefetch_factor: int | None = None, persistent_workers: bool = False,
                  pin_memory_device: str = "", in_order: bool = True) -> None:  # fmt: skip
         self._check(dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, drop_last)
-        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        self._check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
         self.dataset, self.num_workers, self.timeout = dataset, num_workers, timeout
         self.worker_init_fn, self.generator = worker_init_fn, generator
-        self.prefetch_factor, self.pin_memory = prefetch_factor, pin_memory
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.pin_memory, self.pin_memory_device, self.in_order = pin_memory, pin_memory_device, in_order
         self.persistent_workers, self.multiprocessing_context = persistent_workers, multiprocessing_context
         self.batch_size = None if batch_sampler is not None else batch_size
         self.drop_last = drop_last
@@ -91,6 +105,13 @@ class DataLoader:
         self.collate_fn = collate_fn or (default_collate if batched else default_convert)
         self._batched = batched
         self._pool: Pool | None = None
+        self._ready = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._ready and name in FIXED:
+            raise ArgumentError(f"{name} attribute should not be set after {type(self).__name__} is initialized",
+                                where=caller(), fix="make another DataLoader")  # fmt: skip
+        super().__setattr__(name, value)
 
     @staticmethod
     def _check(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, workers: int, drop: bool) -> None:
@@ -112,7 +133,7 @@ class DataLoader:
             raise ArgumentError(problem, where=caller(), fix="drop one of the options")
 
     @staticmethod
-    def _check_workers(workers: int, timeout: float, prefetch: int | None, persistent: bool) -> None:
+    def _check_workers(workers: int, timeout: float, prefetch: int | None, persistent: bool, context: Any) -> None:
         """PyTorch's refusals of options that workers alone have."""
         problem = None
         if timeout < 0:
@@ -123,6 +144,12 @@ class DataLoader:
             problem = "prefetch_factor option should be non-negative"
         elif workers == 0 and persistent:
             problem = "persistent_workers option needs num_workers > 0"
+        elif workers == 0 and context is not None:
+            problem = "multiprocessing_context can only be used with multi-process loading (num_workers > 0)"
+        elif isinstance(context, str) and context not in (known := mp.get_all_start_methods()):
+            problem = f"multiprocessing_context option should specify a valid start method in {known}, but got {context!r}"
+        elif not isinstance(context, str | mp.context.BaseContext | None):
+            problem = f"multiprocessing_context option should be a context object or the name of one, but got {context!r}"
         if problem:
             raise ArgumentError(problem, where=caller(), fix="drop the option, or use workers")
 

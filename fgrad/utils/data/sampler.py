@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from fgrad.eager.generator import DEFAULT, Generator
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+
+T = TypeVar("T", covariant=True)
 
 
 def host_rng(generator: Generator | None) -> np.random.Generator:
@@ -24,18 +26,22 @@ def check_flag(name: str, value: Any) -> None:
         raise TypeError(f"{name} should be a boolean value, but got {name}={value}")
 
 
-class Sampler:
-    """Base: `__iter__` gives indices."""
+class Sampler(Generic[T]):
+    """Base: `__iter__` gives indices, or lists of them for `batch_sampler=`."""
 
     def __init__(self, data_source: Any = None) -> None:
         self.data_source = data_source
 
-    def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError
+    def __iter__(self) -> Iterator[T]:
+        raise NotImplementedError("Subclasses of Sampler should implement __iter__.")
 
 
-class SequentialSampler(Sampler):
-    """0, 1, 2, ..."""
+class SequentialSampler(Sampler[int]):
+    """0, 1, 2, ...
+
+    >>> list(SequentialSampler("abc"))
+    [0, 1, 2]
+    """
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.data_source)))
@@ -44,7 +50,7 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class RandomSampler(Sampler):
+class RandomSampler(Sampler[int]):
     """A new random order at each pass; with replacement, `num_samples` independent draws."""
 
     def __init__(self, data_source: Any, replacement: bool = False, num_samples: int | None = None,
@@ -54,7 +60,7 @@ class RandomSampler(Sampler):
             raise ArgumentError(f"num_samples should be a positive integer value, but got num_samples={num_samples}",
                                 where=caller(), fix="use 1 or more")  # fmt: skip
         check_flag("replacement", replacement)
-        if not replacement and num_samples is None and hasattr(data_source, "__len__") and len(data_source) == 0:
+        if num_samples is None and hasattr(data_source, "__len__") and len(data_source) == 0:
             raise ArgumentError("num_samples should be a positive integer value, but got num_samples=0", where=caller(),
                                 fix="shuffle a dataset that has examples")  # fmt: skip
         self.replacement, self._num_samples, self.generator = replacement, num_samples, generator
@@ -76,7 +82,7 @@ class RandomSampler(Sampler):
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler):
+class SubsetRandomSampler(Sampler[int]):
     """Given indices in random order."""
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
@@ -90,8 +96,12 @@ class SubsetRandomSampler(Sampler):
         return len(self.indices)
 
 
-class WeightedRandomSampler(Sampler):
-    """Indices drawn with probability proportional to weights."""
+class WeightedRandomSampler(Sampler[int]):
+    """Indices drawn with probability proportional to weights, which need not sum to 1.
+
+    >>> list(WeightedRandomSampler([0.0, 2.0], 3))
+    [1, 1, 1]
+    """
 
     def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True,
                  generator: Generator | None = None) -> None:  # fmt: skip
@@ -101,10 +111,19 @@ class WeightedRandomSampler(Sampler):
                                 where=caller(), fix="use 1 or more")  # fmt: skip
         check_flag("replacement", replacement)
         self.weights = np.asarray(weights, np.float64)
+        if self.weights.ndim != 1:
+            raise ArgumentError(f"weights should be a 1d sequence but given weights have shape {self.weights.shape}",
+                                where=caller(), fix="give one weight an example")  # fmt: skip
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
 
     def __iter__(self) -> Iterator[int]:
         p = self.weights / self.weights.sum()
+        possible = np.count_nonzero(p)
+        if not self.replacement and self.num_samples > possible:
+            raise ArgumentError(
+                f"{self.num_samples} samples without replacement of {possible} examples with a weight above 0", where=caller(),
+                fix="draw fewer, or use replacement=True",
+            )  # fmt: skip
         drawn = host_rng(self.generator).choice(len(p), self.num_samples, self.replacement, p)
         return iter(drawn.tolist())
 
@@ -112,8 +131,12 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
-class BatchSampler(Sampler):
-    """Lists of `batch_size` indices of another sampler; the last one may be short unless `drop_last`."""
+class BatchSampler(Sampler[list[int]]):
+    """Lists of `batch_size` indices of another sampler; the last one may be short unless `drop_last`.
+
+    >>> list(BatchSampler(range(5), 2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         super().__init__()

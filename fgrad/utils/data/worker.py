@@ -6,10 +6,13 @@ import multiprocessing as mp
 import os
 import pickle
 import queue
+import random
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fgrad.eager.generator import DEFAULT
 from fgrad.settings import replace
@@ -58,6 +61,8 @@ def work(dataset: Any, fetch: Callable[..., Any], tasks: Any, results: Any, numb
     global _INFO
     replace(kernels="plain", num_threads=1)
     DEFAULT.manual_seed(seed + number)
+    random.seed(seed + number)
+    np.random.seed((seed + number) % 2**32)  # noqa: NPY002  # what transforms of the dataset may draw from
     _INFO = WorkerInfo(number, count, seed + number, dataset)
     broken: Failure | None = None
     try:
@@ -107,7 +112,9 @@ class Pool:
     """Workers of one pass over the data, or of several; batches come out in order."""
 
     def __init__(self, loader: Any, seed: int) -> None:
-        context: Any = mp.get_context(loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn"))
+        context: Any = loader.multiprocessing_context or ("fork" if hasattr(os, "fork") else "spawn")
+        if isinstance(context, str):
+            context = mp.get_context(context)
         self.n, self.ahead, self.limit = loader.num_workers, loader.prefetch_factor or 2, loader.timeout or None
         self.turn = 0
         self.results = context.Queue()
