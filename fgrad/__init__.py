@@ -81,8 +81,19 @@ __all__ = [
 __all__.sort()
 
 
+_OF_NN = frozenset(
+    """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu celu_
+    channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity
+    ctc_loss dropout embedding embedding_bag feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm kl_div
+    layer_norm margin_ranking_loss max_pool1d max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle
+    pixel_unshuffle poisson_nll_loss prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_ triplet_margin_loss""".split()
+)
+
+
 def __getattr__(name: str) -> Any:
-    """Rooms that cost time to import are imported when first named."""
+    """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too."""
+    if name in _OF_NN:
+        return getattr(importlib.import_module("fgrad.nn.functional"), name)
     if name in _LAZY:
         return importlib.import_module(f"fgrad.{name}")
     if name == "inspect":
@@ -91,4 +102,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_OF_NN})

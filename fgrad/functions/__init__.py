@@ -1,7 +1,7 @@
 """PyTorch's names: tensors, their methods, and functions over them. Imports eager and everything below.
 
 Inside: dtypes < call < pointwise < classify < reductions, shape < complex, elementary, linear, select < random < inplace < base
-< tensor < creation < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
+< tensor < creation, queries < fft.  Each file lists in `__all__` what of it is PyTorch's; this one joins the lists.
 """
 
 from fgrad.functions.algebra import *  # noqa: F403
@@ -37,6 +37,8 @@ from fgrad.functions.persistence import *  # noqa: F403
 from fgrad.functions.persistence import __all__ as _persistence
 from fgrad.functions.pointwise import *  # noqa: F403
 from fgrad.functions.pointwise import __all__ as _pointwise
+from fgrad.functions.queries import *  # noqa: F403
+from fgrad.functions.queries import __all__ as _queries
 from fgrad.functions.random import *  # noqa: F403
 from fgrad.functions.random import __all__ as _random
 from fgrad.functions.reductions import *  # noqa: F403
@@ -70,6 +72,7 @@ __all__ = [
     *_ordering,
     *_persistence,
     *_pointwise,
+    *_queries,
     *_random,
     *_reductions,
     *_running,

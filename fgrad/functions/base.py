@@ -28,6 +28,11 @@ from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.types import Device
 
+TENSOR_NAMES = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int", "int16": "Short",
+    "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
 
 class GradFn:
     """What `tensor.grad_fn` shows: the operation that made the tensor."""
@@ -368,8 +373,11 @@ class Base(Described):
         return h.clone(self) if copy and x is self else x
 
     def type(self, dtype: Any = None) -> Any:
-        """The name of the dtype, or the tensor in another one."""
-        return f"fgrad.{self.dtype.name}" if dtype is None else self.to(dtype)
+        """PyTorch's name of the kind of tensor ("torch.FloatTensor", "torch.cuda.LongTensor"), or the tensor in another dtype."""
+        if dtype is not None:
+            return self.to(dtype)
+        place = "torch." if self._device.type == "cpu" else f"torch.{self._device.type}."
+        return f"{place}{TENSOR_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
 
     def type_as(self, other: Any) -> Any:
         """The tensor in the dtype of another."""
