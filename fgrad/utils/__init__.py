@@ -1,5 +1,5 @@
-"""Tools around training: data loading. Imports everything below `nn`."""
+"""Tools around training: data loading, recomputation. Imports everything below `nn`."""
 
-from fgrad.utils import data
+from fgrad.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
