@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fgrad import autograd as autograd
     from fgrad import cuda as cuda
     from fgrad import fft as fft
+    from fgrad import func as func
     from fgrad import inspector as inspector
     from fgrad import lax as lax
     from fgrad import linalg as linalg
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal", "special", "utils")
+_LAZY = ("autograd", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal", "special", "utils")
 
 __all__ = [
     *_functions,
