@@ -371,6 +371,7 @@ ALLOWED = {
     "primitives/matrices.py": "constants of a rule",
     "utils/data/collate.py": "host data: samples into batches",
     "utils/data/sampler.py": "host data: random orders",
+    "utils/data/worker.py": "seeds NumPy's generator, from which datasets may draw",
 }
 
 
