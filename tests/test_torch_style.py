@@ -50,7 +50,8 @@ def test_losses_are_those_of_pytorch(name: str) -> None:
     found, expected = module.train(*ours, **train), twin.train(*theirs, **train)
     assert len(found) >= 10
     assert len(set(map(str, found))) == len(found)  # a curve, not a constant
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+    # L-BFGS falls to 1e-4 of the first loss, where rounding of the BLAS at hand decides: a millionth of the largest is allowed
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6 * np.abs(expected).max())
     for a, b in zip(ours, theirs, strict=True):
         mine = a.state_dict()
         for key, value in b.state_dict().items():
