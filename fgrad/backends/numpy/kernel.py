@@ -104,7 +104,7 @@ class Kernel:
     # ------------------------------------------------------------------ loops
     def emit(self) -> None:
         """All of the group."""
-        for v in self.nest.late:
+        for v in [v for v in self.order if v in self.nest.late]:  # a set's order differs between processes, and the text is the key
             self.prepare(v)
         self.enter(0)
         self.rows(0)
