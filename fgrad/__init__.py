@@ -26,7 +26,9 @@ from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
 
 if TYPE_CHECKING:
+    from fgrad import amp as amp
     from fgrad import autograd as autograd
+    from fgrad import cpu as cpu
     from fgrad import cuda as cuda
     from fgrad import fft as fft
     from fgrad import func as func
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
-_LAZY = ("autograd", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal", "special", "utils")
+_LAZY = (
+    "amp", "autograd", "cpu", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal",
+    "special", "utils",
+)  # fmt: skip
 
 __all__ = [
     *_functions,

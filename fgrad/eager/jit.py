@@ -16,6 +16,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES, as_cell, host_array
 from fgrad.eager.effects import settle
 from fgrad.eager.enter import enter
+from fgrad.eager.mode import ambient
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import DONATION, THREAD, Tape, tensor_type
 from fgrad.eager.trace import Recorded, inline_recorded, random_buffers, record_function
@@ -31,10 +32,10 @@ Places = tuple[tuple[int, ...], tuple[str, ...]]  # argument numbers, argument n
 class Specialisation:
     """One recording of a jitted function: how to recognise its arguments, its graph, its program."""
 
-    __slots__ = ("build_out", "classes", "donated", "flatten", "kinds", "outs", "program", "recorded", "simple", "static")
+    __slots__ = ("ambient", "build_out", "classes", "donated", "flatten", "kinds", "outs", "program", "recorded", "simple", "static")
 
     def __init__(self, static: Any, spec: Any, classes: tuple[Any, ...], kinds: tuple[TensorType, ...]) -> None:
-        self.static, self.flatten = static, tree.flattener(spec)
+        self.static, self.ambient, self.flatten = static, ambient(), tree.flattener(spec)
         self.classes, self.kinds = classes, kinds
         self.program: Any = None
         self.donated: tuple[int, ...] = ()
@@ -102,8 +103,9 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the program for these types, recording it first if there is none."""
         static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
+        now = ambient()
         for s in self._known:
-            if s.static == static:
+            if s.static == static and s.ambient == now:
                 leaves = s.flatten(dynamic)
                 if leaves is not None and len(leaves) == len(s.kinds) and s.matches(leaves):
                     return call(s, leaves)
@@ -149,8 +151,9 @@ class Jitted:
     def lower(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph recorded for these arguments."""
         static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
+        now = ambient()
         for s in self._known:
-            leaves = s.flatten(dynamic) if s.static == static else None
+            leaves = s.flatten(dynamic) if s.static == static and s.ambient == now else None
             if leaves is not None and len(leaves) == len(s.kinds) and s.matches(leaves):
                 return s.recorded.graph
         return self._record(static, dynamic)[0].recorded.graph

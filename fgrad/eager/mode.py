@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fgrad.eager.tape import THREAD
+from fgrad.settings import current
 
 
 def set_grad(on: bool) -> bool:
@@ -15,3 +18,8 @@ def set_grad(on: bool) -> bool:
 def grad_enabled() -> bool:
     """True if derivatives are being recorded."""
     return THREAD.grad
+
+
+def ambient() -> tuple[Any, ...]:
+    """What a recording depends on beside its arguments: autocast, the default dtype."""
+    return THREAD.casting, current().default_dtype

@@ -8,6 +8,8 @@ from fgrad.functions.algebra import *  # noqa: F403
 from fgrad.functions.algebra import __all__ as _algebra
 from fgrad.functions.arrange import *  # noqa: F403
 from fgrad.functions.arrange import __all__ as _arrange
+from fgrad.functions.autocast import *  # noqa: F403
+from fgrad.functions.autocast import __all__ as _autocast
 from fgrad.functions.classify import *  # noqa: F403
 from fgrad.functions.classify import __all__ as _classify
 from fgrad.functions.complex import *  # noqa: F403
@@ -62,6 +64,7 @@ from fgrad.functions.triangles import __all__ as _triangles
 __all__ = [
     *_algebra,
     *_arrange,
+    *_autocast,
     *_classify,
     *_complex,
     *_creation,

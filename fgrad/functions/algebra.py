@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions import decompositions as d
 from fgrad.functions import linalg, linear, solving
@@ -46,16 +48,19 @@ def zeros(like: Any, *shape: int) -> Any:
 
 
 # old names ------------------------------------------------------------------------------------------------------------
+@full_precision("cpu")
 def cholesky(input: Any, upper: bool = False, *, out: Any = None) -> Any:
     """`linalg.cholesky`."""
     return linalg.cholesky(input, upper=upper, out=out)
 
 
+@full_precision("cpu")
 def qr(input: Any, some: bool = True, *, out: Any = None) -> Any:
     """(Q, R) of `linalg.qr`; some: "reduced", else "complete"."""
     return into_each(out, QR(*linalg.qr(input, "reduced" if some else "complete")))
 
 
+@full_precision("cpu")
 def svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """(U, S, V) with input = U diag(S) V^H; some: without the vectors beyond min(m, n); without compute_uv U and V are zeros."""
     if compute_uv:
@@ -74,6 +79,7 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> 
     return ys if out is None else tuple(p.into(o, y) for o, y in zip(out, ys, strict=True))
 
 
+@full_precision("cpu")
 def lu_solve(b: Any, LU_data: Any, LU_pivots: Any, *, out: Any = None) -> Any:  # noqa: N803
     """X with A X = b, A given by its LU."""
     return solving.lu_solve(LU_data, LU_pivots, b, out=out)
@@ -102,12 +108,14 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: floa
     """beta * input + alpha * sum_i batch1[i] @ batch2[i]."""
     linear.ranked("addbmm", (batch1, 3), (batch2, 3))
     total = linear.tensordot(batch1, batch2, ((0, 2), (0, 1)))
-    return p.add(linear.scaled(input, beta), linear.scaled(total, alpha), out=out)
+    (first,) = casting.lower(input)
+    return p.add(linear.scaled(first, beta), linear.scaled(total, alpha), out=out)
 
 
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
     """beta * input + alpha * vec1[i] vec2[j]."""
-    return p.add(linear.scaled(input, beta), linear.scaled(linear.outer(vec1, vec2), alpha), out=out)
+    x, a, b = casting.lower(input, vec1, vec2, on=("cuda",))
+    return p.add(linear.scaled(x, beta), linear.scaled(linear.outer(a, b), alpha), out=out)
 
 
 def inner(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -126,6 +134,7 @@ def vdot(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 # statistics -----------------------------------------------------------------------------------------------------------
+@full_precision("cpu", "cuda")
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
     """|x1[..., i, :] - x2[..., j, :]| in the p-norm, [..., n, m]; computed from the differences in every compute_mode."""
     for name, x in (("X1", x1), ("X2", x2)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import FACES
 from fgrad.errors import ArgumentError, ShapeError
@@ -325,6 +326,7 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     return tuple(reversed(out))
 
 
+@full_precision("cuda")
 def renorm(input: Any, p: float, dim: int, maxnorm: float, *, out: Any = None) -> Any:
     """Each slice along `dim` scaled down to a p-norm of at most `maxnorm`."""
     axis = axis_of(input, dim)

@@ -10,6 +10,7 @@ from fgrad import tree
 from fgrad.eager import explain
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter
+from fgrad.eager.mode import ambient
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import Recorded, inline_recorded, record_function
@@ -58,7 +59,7 @@ class Compiled:
         parts = tuple((x.__class__, x._value.type, x._value.needs) if isinstance(x, Cell) else (x.__class__, x) for x in leaves)
         modules = self._original.modules() if hasattr(self._original, "modules") else ()
         flags = tuple((m.training, m._edits) for m in modules)
-        key = (spec, parts, flags, THREAD.grad)
+        key = (spec, parts, flags, THREAD.grad, *ambient())
         try:
             hash(key)
         except TypeError:

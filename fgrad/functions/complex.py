@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import DtypeError, ShapeError
 from fgrad.functions.call import R, binary, compose, floating, same, unary
 from fgrad.functions.pointwise import into
@@ -107,6 +108,7 @@ def _polar(r: Value, phi: Value) -> Any:
     return join(r * cos(phi), r * sin(phi))
 
 
+@full_precision("cpu")
 def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:  # PyTorch's name
     """`abs * (cos(angle) + i sin(angle))`."""
     return into(out, compose(_polar, *same(_floats("polar", abs, angle))))
@@ -117,6 +119,7 @@ def view_as_real(input: Any) -> Any:
     return stack((real(input), imag(input)), -1)
 
 
+@full_precision("cpu")
 def view_as_complex(input: Any) -> Any:
     """complex[...] of the pairs in the last axis of float[..., 2]."""
     if not input._type.ndim or input._type.shape[-1] != 2:

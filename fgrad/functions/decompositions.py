@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.matrices import (
@@ -43,6 +44,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@full_precision("cpu")
 def cholesky(A: Any, *, upper: bool = False, out: Any = None) -> Any:  # noqa: N803  # PyTorch's name
     """L, lower triangular, with A = L L^H for a Hermitian positive definite A (upper: U with A = U^H U).
 
@@ -57,6 +59,7 @@ def cholesky(A: Any, *, upper: bool = False, out: Any = None) -> Any:  # noqa: N
     return into(out, proven("linalg.cholesky", INDEFINITE, info, y)[0])
 
 
+@full_precision("cpu")
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:  # noqa: N803
     """(L, info) as `cholesky`, which tells in `info` (int32) and does not raise, unless check_errors."""
     y, info = compose_many(rules.cholesky, square("linalg.cholesky_ex", A), upper=bool(upper))
@@ -76,6 +79,7 @@ def _empty(x: Any, *, shape: tuple[int, ...]) -> Any:
     return full(shape, 0, x)
 
 
+@full_precision("cpu")
 def qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:  # noqa: N803
     """(Q, R) with A = Q R, Q^H Q = 1 and R upper triangular.
 
@@ -85,6 +89,7 @@ def qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:  # noqa: N803
     return into_each(out, QR(compose(_empty, A, shape=(0,)) if mode == "r" else q, r))
 
 
+@full_precision("cpu")
 def geqrf(input: Any, *, out: Any = None) -> Any:
     """(a, tau): QR as R above the diagonal of `a` and the Householder vectors of Q below it. No derivative."""
     return into_each(out, Reflections(*compose_many(rules.geqrf, matrix("geqrf", input))))
@@ -101,12 +106,14 @@ def _reflections(name: str, x: Any, tau: Any) -> None:
         raise ShapeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]", where=caller(), fix="give fewer factors")
 
 
+@full_precision("cpu")
 def householder_product(A: Any, tau: Any, *, out: Any = None) -> Any:  # noqa: N803
     """The first n columns of H_1 H_2 .. H_k, H_i = 1 - tau_i v_i v_i^H, v_i below the diagonal of A as geqrf has them."""
     _reflections("torch.linalg.householder_product", A, tau)
     return into(out, compose(rules.householder_product, A, tau))
 
 
+@full_precision("cpu")
 def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False, *, out: Any = None) -> Any:
     """Q other (left) or other Q, Q the square matrix that geqrf's `input` and `tau` stand for, or its adjoint (transpose)."""
     _reflections("torch.ormqr", input, tau)
@@ -123,6 +130,7 @@ def _upper(uplo: str) -> bool:
     return uplo.upper() == "U"
 
 
+@full_precision("cpu")
 def eigh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:  # noqa: N803
     """(w, V) with A = V diag(w) V^H for a Hermitian A, w real and ascending. Reads the lower (or upper) triangle.
 
@@ -132,6 +140,7 @@ def eigh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:  # noqa: N803
     return into_each(out, Eigen(*proven("linalg.eigh", REPEATED, info, w, v)))
 
 
+@full_precision("cpu")
 def eigvalsh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:  # noqa: N803
     """The eigenvalues of a Hermitian A, real and ascending; their derivative is right where they repeat too."""
     w, info = compose_many(rules.eigvalsh, square("linalg.eigh", A), upper=_upper(UPLO))
@@ -141,12 +150,14 @@ def eigvalsh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:  # noqa: N803
 NOT_FINITE = "input tensor should not contain infs or NaNs."
 
 
+@full_precision("cpu")
 def eig(A: Any, *, out: Any = None) -> Any:  # noqa: N803
     """(w, V) with A V = V diag(w), complex; the columns of V have length 1."""
     w, v, info = compose_many(rules.eig, square("linalg.eig", A))
     return into_each(out, Eigen(*proven("torch.linalg.eig", NOT_FINITE, info, w, v)))
 
 
+@full_precision("cpu")
 def eigvals(A: Any, *, out: Any = None) -> Any:  # noqa: N803
     """The eigenvalues of a square A, complex."""
     w, info = compose_many(rules.eigvals, square("linalg.eigvals", A))
@@ -159,6 +170,7 @@ def _driver(name: str, driver: Any) -> None:
                             where=caller(), fix="leave it out")  # fmt: skip
 
 
+@full_precision("cpu")
 def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:  # noqa: N803
     """(U, S, Vh) with A = U diag(S) Vh, S real and descending; full_matrices: U and Vh are square.
 
@@ -174,6 +186,7 @@ def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None, out: A
     return into_each(out, SingularValues(*proven("linalg.svd", INFINITE, info, u, s, vh)))
 
 
+@full_precision("cpu")
 def svdvals(A: Any, *, driver: str | None = None, out: Any = None) -> Any:  # noqa: N803
     """The singular values, descending; their derivative is right where they repeat too."""
     _driver("svdvals", driver)

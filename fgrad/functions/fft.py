@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions.call import axis_of, compose, floating
 from fgrad.functions.creation import tensor
@@ -74,6 +75,7 @@ def _floats(name: str, x: Any) -> Any:
     return x
 
 
+@full_precision("cpu", "cuda")
 def fft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """y_k = sum_j x_j exp(-2 pi i j k / n) along `dim`: complex[..., n].
 
@@ -84,86 +86,103 @@ def fft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None
     return _transform(spectra.complex_fft, input, n, dim, norm, out, inverse=False)
 
 
+@full_precision("cpu", "cuda")
 def ifft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `fft`: complex."""
     return _transform(spectra.complex_fft, input, n, dim, norm, out, inverse=True)
 
 
+@full_precision("cpu", "cuda")
 def fftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """`fft` along every one of `dim` (default: the last len(s), or all)."""
     return _transform(spectra.complex_fft, input, s, dim, norm, out, inverse=False)
 
 
+@full_precision("cpu", "cuda")
 def ifftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `fftn`."""
     return _transform(spectra.complex_fft, input, s, dim, norm, out, inverse=True)
 
 
+@full_precision("cpu", "cuda")
 def fft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`fftn` over two axes."""
     return fftn(input, s, dim, norm, out=out)
 
 
+@full_precision("cpu", "cuda")
 def ifft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`ifftn` over two axes."""
     return ifftn(input, s, dim, norm, out=out)
 
 
+@full_precision("cpu", "cuda")
 def rfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """`fft` of a real tensor: frequencies 0 .. n // 2 along `dim`, complex[..., n // 2 + 1]."""
     return _transform(spectra.real_fft, _floats("rfft", input), n, dim, norm, out)
 
 
+@full_precision("cpu", "cuda")
 def irfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `rfft`: real[..., n], n by default 2 (m - 1) for m frequencies."""
     return _transform(spectra.real_ifft, input, n, dim, norm, out, halved=True)
 
 
+@full_precision("cpu", "cuda")
 def rfftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """`fftn` of a real tensor: non-negative frequencies along the last of `dim`."""
     return _transform(spectra.real_fft, _floats("rfftn", input), s, dim, norm, out)
 
 
+@full_precision("cpu", "cuda")
 def irfftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `rfftn`."""
     return _transform(spectra.real_ifft, input, s, dim, norm, out, halved=True)
 
 
+@full_precision("cpu", "cuda")
 def rfft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`rfftn` over two axes."""
     return rfftn(input, s, dim, norm, out=out)
 
 
+@full_precision("cpu", "cuda")
 def irfft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`irfftn` over two axes."""
     return irfftn(input, s, dim, norm, out=out)
 
 
+@full_precision("cpu", "cuda")
 def hfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """`fft` of a signal given by the first half of its Hermitian-symmetric values: real[..., n]."""
     return _transform(spectra.hermitian_fft, input, n, dim, norm, out, halved=True)
 
 
+@full_precision("cpu", "cuda")
 def ihfft(input: Any, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `hfft`: complex[..., n // 2 + 1]."""
     return _transform(spectra.hermitian_ifft, _floats("ihfft", input), n, dim, norm, out)
 
 
+@full_precision("cpu", "cuda")
 def hfftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """`hfft` along the last of `dim`, `fft` along the others."""
     return _transform(spectra.hermitian_fft, input, s, dim, norm, out, halved=True)
 
 
+@full_precision("cpu", "cuda")
 def ihfftn(input: Any, s: Sequence[int] | None = None, dim: Any = None, norm: str | None = None, *, out: Any = None) -> Any:
     """The inverse of `hfftn`."""
     return _transform(spectra.hermitian_ifft, _floats("ihfftn", input), s, dim, norm, out)
 
 
+@full_precision("cpu", "cuda")
 def hfft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`hfftn` over two axes."""
     return hfftn(input, s, dim, norm, out=out)
 
 
+@full_precision("cpu", "cuda")
 def ihfft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm: str | None = None, *, out: Any = None) -> Any:
     """`ihfftn` over two axes."""
     return ihfftn(input, s, dim, norm, out=out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fgrad.eager import casting
 from fgrad.errors import ArgumentError, DtypeError, LinAlgError, ShapeError
 from fgrad.functions import linear
 from fgrad.functions.call import axis_of, compose, convert, is_integer, same
@@ -91,6 +92,8 @@ def matrix_power(A: Any, n: int, *, out: Any = None) -> Any:  # noqa: N803
     if A._type.ndim < 2 or A._type.shape[-1] != A._type.shape[-2]:
         square("linalg.matrix_power", A)
     x = inv(A) if n < 0 else A
+    if abs(int(n)) > 1:
+        (x,) = casting.lower(x)
     return into(out, compose(rules.matrix_power, x, n=abs(int(n))))
 
 
@@ -154,6 +157,6 @@ def vander(x: Any, N: int | None = None) -> Any:  # noqa: N803
 
 def vecdot(x: Any, y: Any, *, dim: int = -1, out: Any = None) -> Any:
     """sum conj(x) y along `dim`; the other dimensions broadcast."""
-    a, b = same((inexact("linalg.vecdot", x, half=True), inexact("linalg.vecdot", y, half=True)))
+    a, b = same([inexact("linalg.vecdot", t, half=True) for t in casting.lower(x, y)])
     product = mul(conj(a), b)
     return sum(product, axis_of(product, dim), out=out)

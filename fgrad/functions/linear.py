@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ShapeError
 from fgrad.functions.call import axis_of, compose, same
 from fgrad.functions.pointwise import add, into, mul
@@ -24,6 +27,13 @@ def _matmul_rule(a: Any, b: Any) -> Any:
 
 def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     """Matrix product over the last two dimensions, batch dimensions broadcast; 1-d operands are vectors."""
+    if casting.USED:
+        return into(out, product(*casting.lower(input, other)))
+    return into(out, product(input, other))
+
+
+def product(input: Any, other: Any) -> Any:
+    """`matmul` in the dtypes that come."""
     a, b = same((input, other))
     if not a._type.shape or not b._type.shape:
         raise ShapeError(
@@ -36,7 +46,7 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
             f"matmul: inner axes differ in {a._type} @ {b._type} ({inner[0]} != {inner[1]}); mat1 and mat2 shapes "
             "cannot be multiplied", where=caller(), fix="transpose one operand (x.mT) or check the layer widths",
         )  # fmt: skip
-    return into(out, compose(_matmul_rule, a, b))
+    return compose(_matmul_rule, a, b)
 
 
 def ranked(name: str, *pairs: tuple[Any, int]) -> None:
@@ -62,13 +72,13 @@ def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
 def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     """(n, m) @ (m,)."""
     ranked("mv", (input, 2), (vec, 1))
-    return matmul(input, vec, out=out)
+    return into(out, product(*casting.lower(input, vec, on=("cuda",))))
 
 
 def dot(input: Any, tensor: Any, *, out: Any = None) -> Any:
     """Sum of products of two vectors."""
     ranked("dot", (input, 1), (tensor, 1))
-    return matmul(input, tensor, out=out)
+    return into(out, product(input, tensor))
 
 
 def outer(input: Any, vec2: Any, *, out: Any = None) -> Any:
@@ -79,18 +89,20 @@ def outer(input: Any, vec2: Any, *, out: Any = None) -> Any:
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
     """beta * input + alpha * mat1 @ mat2."""
-    product = mm(mat1, mat2)
-    return add(scaled(input, beta), scaled(product, alpha), out=out)
+    (first,) = casting.lower(input)
+    return add(scaled(first, beta), scaled(mm(mat1, mat2), alpha), out=out)
 
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
     """beta * input + alpha * batch1 @ batch2."""
-    return add(scaled(input, beta), scaled(bmm(batch1, batch2), alpha), out=out)
+    (first,) = casting.lower(input)
+    return add(scaled(first, beta), scaled(bmm(batch1, batch2), alpha), out=out)
 
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
     """beta * input + alpha * mat @ vec."""
-    return add(scaled(input, beta), scaled(mv(mat, vec), alpha), out=out)
+    (first,) = casting.lower(input, on=("cuda",))
+    return add(scaled(first, beta), scaled(mv(mat, vec), alpha), out=out)
 
 
 def scaled(x: Any, factor: float) -> Any:
@@ -100,7 +112,7 @@ def scaled(x: Any, factor: float) -> Any:
 
 def tensordot(a: Any, b: Any, dims: Any = 2, *, out: Any = None) -> Any:
     """Sum of products over `dims`: a number of trailing/leading dimensions, or two lists of dimensions."""
-    x, y = same((a, b))
+    x, y = same(casting.lower(a, b))
     if isinstance(dims, int):
         left, right = range(x._type.ndim - dims, x._type.ndim), range(dims)
     else:
@@ -112,10 +124,22 @@ def tensordot(a: Any, b: Any, dims: Any = 2, *, out: Any = None) -> Any:
 def einsum(equation: str, *operands: Any) -> Any:
     """Einstein summation: `einsum("bij,bjk->bik", a, b)`. The order of contraction is opt-einsum's."""
     given = operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
+    plain = equation.replace(" ", "")
+    if len(given) > 1 and contracts(plain):
+        given = casting.lower(*given)
     xs = same(given) if len(given) > 1 else list(given)
-    return compose(einsum_values, *xs, equation=equation.replace(" ", ""))
+    return compose(einsum_values, *xs, equation=plain)
 
 
+def contracts(equation: str) -> bool:
+    """True if an index of two operands is summed over."""
+    left, arrow, right = equation.partition("->")
+    count = Counter(k for term in left.split(",") for k in set(term) if k.isalpha())
+    kept = set(right) if arrow else {k for k in count if left.count(k) == 1}
+    return any(n > 1 and k not in kept for k, n in count.items())
+
+
+@full_precision("cpu")
 def trace(input: Any) -> Any:
     """Sum of the diagonal of a matrix."""
     ranked("trace", (input, 2))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError
 from fgrad.functions.call import axes_of, axis_of, compose, compose_many, convert, tensor_of
@@ -35,6 +36,7 @@ def _typed(name: str, x: Any, dtype: Any) -> Any:
     return convert(x, d)
 
 
+@full_precision("cuda")
 def vector_norm(x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """(sum |x|^ord)^(1/ord) over `dim` (all by default); the largest and smallest |x| for inf and -inf, the non-zeros for 0.
 
@@ -63,6 +65,7 @@ def _zeros(x: Any, *, axes: tuple[int, ...], keep: bool) -> Any:
     return c.kept(y, x.shape, axes) if keep else y
 
 
+@full_precision("cuda")
 def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:  # noqa: N803
     """The norm of matrices in the two dimensions `dim`: "fro", "nuc" (the sum of singular values), inf, -inf (the largest and
     smallest sum of a row), 1, -1 (of a column), 2, -2 (the largest and smallest singular value).
@@ -84,6 +87,7 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     return into(out, compose(rules.matrix_norm, x, order=order, axes=axes, keep=bool(keepdim)))
 
 
+@full_precision("cuda")
 def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None) -> Any:  # noqa: N803
     """`vector_norm`, or `matrix_norm` where `ord` is given for two dimensions; without `ord` the 2-norm of all elements.
 
@@ -117,6 +121,7 @@ def tolerances(x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     return spread(0.0 if atol is None else atol), spread(rtol)
 
 
+@full_precision("cpu")
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None) -> Any:  # noqa: N803
     """How many singular values exceed max(atol, rtol * the largest), int64[...].
 
@@ -130,6 +135,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, atol: Any =
     return into(out, proven("linalg.svd", INFINITE, info, y)[0])
 
 
+@full_precision("cpu")
 def pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None) -> Any:  # noqa: N803
     """The Moore-Penrose inverse [..., n, m] of A[..., m, n].
 
@@ -144,11 +150,13 @@ def pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None
     return into(out, proven("linalg.svd", INFINITE, info, y)[0])
 
 
+@full_precision("cpu")
 def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     """`linalg.pinv` with rtol = rcond."""
     return pinv(input, rtol=rcond)
 
 
+@full_precision("cpu")
 def cond(A: Any, p: Any = None, *, out: Any = None) -> Any:  # noqa: N803
     """|A| |A^-1| in the norm p ("fro", "nuc", inf, -inf, 1, -1); None, 2, -2: by singular values, of any matrix. inf if singular."""
     if p not in (None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf):

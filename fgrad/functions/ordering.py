@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record, record_items
 from fgrad.eager.views import buffer_of
@@ -174,6 +175,7 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, rule: s
     return into(out, y if at._type.ndim else drop(y, 0))
 
 
+@full_precision("cpu")
 def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
              out: Any = None) -> Any:  # fmt: skip
     """What lies at the fraction `q` (a number, or a tensor of several, first in the result's shape) of each sorted row.
@@ -183,6 +185,7 @@ def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, 
     return _quantile("quantile", input, q, dim, keepdim, interpolation, out, skip=False)
 
 
+@full_precision("cpu")
 def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
                 out: Any = None) -> Any:  # fmt: skip
     """As `quantile`, of what is not NaN."""

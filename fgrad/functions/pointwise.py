@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError
@@ -40,10 +42,11 @@ def into(out: Any, y: Any) -> Any:
 
 
 def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None) -> Op:
-    p = R[prim or name]
+    p, wide = R[prim or name], name in casting.WIDE_ON_CUDA
 
     def op(input: Any, *, out: Any = None) -> Any:
-        return into(out, unary(p, input, floating=float_only))
+        x = casting.widen(input) if wide and casting.USED else input
+        return into(out, unary(p, x, floating=float_only))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"{doc} Elementwise; {'integers become the default float' if float_only else 'keeps the dtype'}."
@@ -178,15 +181,16 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:  # noqa: A001
     """input ** exponent. Integers to negative integer powers are refused."""
-    if exponent.__class__ in (int, float) and isinstance(input, Cell) and input._value.type.inexact:
-        if exponent == 2:
-            return into(out, binary(mul_, input, input))
-        if exponent == 0.5:
-            return into(out, unary(R["sqrt"], input))
-    if exponent.__class__ is int and exponent < 0 and isinstance(input, Cell) and is_integer(input):
+    x, y = (casting.widen(input), casting.widen(exponent)) if casting.USED else (input, exponent)
+    if y.__class__ in (int, float) and isinstance(x, Cell) and x._value.type.inexact:
+        if y == 2:
+            return into(out, binary(mul_, x, x))
+        if y == 0.5:
+            return into(out, unary(R["sqrt"], x))
+    if y.__class__ is int and y < 0 and isinstance(x, Cell) and is_integer(x):
         raise DtypeError("Integers to negative integer powers are not allowed.", where=caller(),
                          fix="convert the base to a float")  # fmt: skip
-    return into(out, binary(R["pow"], input, exponent))
+    return into(out, binary(R["pow"], x, y))
 
 
 def square(input: Any, *, out: Any = None) -> Any:
@@ -196,6 +200,7 @@ def square(input: Any, *, out: Any = None) -> Any:
     return mul(input, input, out=out)
 
 
+@full_precision("cuda")
 def reciprocal(input: Any, *, out: Any = None) -> Any:
     """1 / x."""
     return div(1, input, out=out)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.eager.record import record
 from fgrad.errors import ArgumentError, DtypeError, RangeError
 from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer, unary
@@ -52,9 +54,11 @@ def summed(x: Any, dtype: Any) -> Any:
 
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:  # noqa: A001
     """Sum over `dim`; integers and bools sum to int64."""
-    return into(out, reduce("reduce_sum", summed(input, dtype), axes_of(input, dim), keepdim))
+    x = casting.widen(input) if casting.USED else input
+    return into(out, reduce("reduce_sum", summed(x, dtype), axes_of(x, dim), keepdim))
 
 
+@full_precision("cpu", "cuda")
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """Product over `dim`."""
     return into(out, reduce("reduce_prod", summed(input, dtype), axes_of(input, dim), keepdim))
@@ -272,6 +276,7 @@ def count_nonzero(input: Any, dim: Any = None) -> Any:
     return sum(truth(input), dim)
 
 
+@full_precision("cuda")
 def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
     """log(sum(exp(x)))."""
     x = floating(input)
@@ -292,7 +297,8 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stack
 
 
 def _soft(rule: Callable[..., Any], input: Any, dim: int | None, dtype: Any) -> Any:
-    x = floating(input) if dtype is None else convert(input, as_numpy(dtype))
+    given = casting.widen(input) if casting.USED else input
+    x = floating(given) if dtype is None else convert(given, as_numpy(dtype))
     axes = softmax_axes(x, dim)
     return x.clone() if not x._type.size else compose(rule, x, axes=axes)
 
@@ -305,6 +311,7 @@ def softmax_axes(x: Any, dim: int | None) -> tuple[int, ...]:
     return (axis,) if x._type.ndim else ()
 
 
+@full_precision("cuda")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """(sum |x|^p)^(1/p) over `dim`; "fro" is p=2."""
     if p == "nuc":
@@ -322,16 +329,19 @@ def _cumulative(name: str, x: Any, dim: int, dtype: Any) -> Any:
     return x if not x._type.shape else record(type(x)._result, R[name], (x,), (axis_of(x, dim), False))
 
 
+@full_precision("cuda")
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running sum along `dim`."""
     return into(out, _cumulative("cumsum", input, dim, dtype))
 
 
+@full_precision("cuda")
 def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """Running product along `dim`."""
     return into(out, _cumulative("cumprod", input, dim, dtype))
 
 
+@full_precision("cuda")
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """p-norm of input - other."""
     return norm(input - other, p)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager import casting
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError
@@ -102,7 +103,8 @@ def index_reduced(x: Any, axis: int, index: Any, source: Any, op: str) -> Any:
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """input with its slice index[i] replaced by source[i]."""
-    return compose(_index_rule, input, index, source, axis=axis_of(input, dim), op="set")
+    x, y = casting.widest(input, source)
+    return compose(_index_rule, x, index, y, axis=axis_of(x, dim), op="set")
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:

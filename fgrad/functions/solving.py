@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError
@@ -73,6 +74,7 @@ def _solve(name: str, a: Any, b: Any, left: bool) -> tuple[Any, Any]:
     return (squeeze(x, -1) if vector else x), info
 
 
+@full_precision("cpu")
 def solve(A: Any, B: Any, *, left: bool = True, out: Any = None) -> Any:  # noqa: N803  # PyTorch's names
     """X with A X = B (or X A = B), for square invertible A[..., n, n] and B[..., n, k] or vectors B[..., n].
 
@@ -94,12 +96,14 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False, o
     return into_each(out, Solution(x, info))
 
 
+@full_precision("cpu")
 def inv(A: Any, *, out: Any = None) -> Any:  # noqa: N803
     """The inverse of square matrices. Raises LinAlgError if one is singular."""
     y, info = compose_many(rules.inv, square("linalg.inv", A))
     return into(out, proven("linalg.inv", DIAGONAL, info, y)[0])
 
 
+@full_precision("cpu")
 def inv_ex(A: Any, *, check_errors: bool = False, out: Any = None) -> Any:  # noqa: N803
     """(inverse, info) as `inv`, which tells in `info` (int32) and does not raise, unless check_errors."""
     y, info = compose_many(rules.inv, square("linalg.inv_ex", A))
@@ -123,6 +127,7 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     return into(out, y)
 
 
+@full_precision("cpu")
 def triangular_solve(b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None) -> Any:  # noqa: N803
     """(X, A) with T X = b, T the triangle of A or its transpose."""
     a, b = batched("triangular_solve", square("triangular_solve", A), matrix("triangular_solve", b))
@@ -131,6 +136,7 @@ def triangular_solve(b: Any, A: Any, upper: bool = True, transpose: bool = False
     return into_each(out, Triangular(x, clone(a)))
 
 
+@full_precision("cpu")
 def cholesky_solve(B: Any, L: Any, upper: bool = False, *, out: Any = None) -> Any:  # noqa: N803
     """X with A X = B, A = L L^H given by its Cholesky factor (upper: U^H U)."""
     name = "cholesky_solve"
@@ -146,12 +152,14 @@ def _identity(x: Any) -> Any:
     return rules.matrix_power(x, n=0)
 
 
+@full_precision("cpu")
 def cholesky_inverse(L: Any, upper: bool = False, *, out: Any = None) -> Any:  # noqa: N803
     """The inverse of L L^H (upper: of U^H U)."""
     square("cholesky_inverse", L)
     return into(out, compose(rules.cholesky_solve, compose(_identity, L), L, upper=bool(upper)))
 
 
+@full_precision("cpu")
 def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False, out: Any = None) -> Any:  # noqa: N803
     """X with A X = B (or X A = B), A (or its adjoint) given by what lu_factor returned."""
     name = "linalg.lu_solve"
@@ -185,6 +193,7 @@ def logdet(input: Any) -> Any:
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
+@full_precision("cpu")
 def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> Any:  # noqa: N803
     """(solution, residuals, rank, singular_values): X of least norm among those that make |A X - B| least.
 
@@ -233,6 +242,7 @@ def _no_tolerance(x: Any) -> Any:
     return full(x.shape, 0, x)
 
 
+@full_precision("cpu")
 def tensorinv(A: Any, ind: int = 2, *, out: Any = None) -> Any:  # noqa: N803
     """The inverse of A as a map from its last dimensions to its first `ind`: tensordot(inverse, A, ind) is the identity."""
     if ind < 1:
@@ -245,6 +255,7 @@ def tensorinv(A: Any, ind: int = 2, *, out: Any = None) -> Any:  # noqa: N803
     return into(out, reshape(inv(reshape(A, (n, n))), (*last, *first)))
 
 
+@full_precision("cpu")
 def tensorsolve(A: Any, B: Any, dims: Any = None, *, out: Any = None) -> Any:  # noqa: N803
     """X with tensordot(A, X, X.ndim) = B. dims: dimensions of A to move to its end first."""
     a = A if dims is None else movedim(A, tuple(axis_of(A, d) for d in dims), tuple(range(A._type.ndim - len(dims), A._type.ndim)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError
 from fgrad.functions.arrange import constant_pad_nd
 from fgrad.functions.complex import real
@@ -43,6 +44,7 @@ def _lengths(name: str, n_fft: int, hop_length: int | None, win_length: int | No
     return hop, win
 
 
+@full_precision("cpu", "cuda")
 def stft(input: Any, n_fft: int, hop_length: int | None = None, win_length: int | None = None, window: Any = None,
          center: bool = True, pad_mode: str = "reflect", normalized: bool = False, onesided: bool | None = None,
          return_complex: bool | None = None, align_to_window: bool | None = None) -> Any:  # fmt: skip

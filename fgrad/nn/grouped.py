@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fgrad.functions.call import convert
 from fgrad.nn.affine import constant
 from fgrad.nn.functional import normalisation as f
 from fgrad.nn.layer import Layer, LayerModule, Param, stateless
@@ -63,7 +64,8 @@ def instance_norm(rank: int, num_features: int, eps: float, momentum: float, aff
         y, mean, var = f.instance_statistics(x, weight, shift, eps)
         if track_running_stats:
             n = math.prod(x.shape[2:])
-            mean, var = stop(mean).mean(0), stop(var).mean(0) * (n / max(n - 1, 1))
+            kind = s["running_mean"]._type.dtype
+            mean, var = convert(stop(mean).mean(0), kind), convert(stop(var).mean(0) * (n / max(n - 1, 1)), kind)
             s = {
                 "running_mean": s["running_mean"] * (1 - momentum) + mean * momentum,
                 "running_var": s["running_var"] * (1 - momentum) + var * momentum,

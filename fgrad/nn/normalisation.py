@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fgrad.functions.call import compose
+from fgrad.functions.call import compose, convert
 from fgrad.nn.affine import constant
 from fgrad.nn.functional import normalisation as f
 from fgrad.nn.layer import Layer, LayerModule, Param, stateless
@@ -38,7 +38,7 @@ def batch_norm(rank: tuple[int, ...], num_features: int, eps: float, momentum: f
             return y, s
         batches = s["num_batches_tracked"] + 1
         m = 1.0 / batches if momentum is None else momentum
-        mean, var = (stop(t) for t in (mean, var))
+        mean, var = (convert(stop(t), s["running_mean"]._type.dtype) for t in (mean, var))
         new = {
             "running_mean": s["running_mean"] * (1 - m) + mean * m,
             "running_var": s["running_var"] * (1 - m) + var * (count / (count - 1)) * m,

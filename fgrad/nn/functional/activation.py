@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
@@ -68,6 +70,7 @@ def silu(input: Any, inplace: bool = False) -> Any:
     return activation(input, c.silu, inplace)
 
 
+@full_precision("cuda")
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
     return activation(input, c.softplus, beta=float(beta), threshold=float(threshold))
@@ -221,7 +224,7 @@ def prelu(input: Any, weight: Any) -> Any:
     if w.ndim > 1 or w.size not in (1, t.shape[1] if t.ndim > 1 else 1):
         raise ShapeError(f"Mismatch of parameter numbers and input channel size. Found weight {w} for input {t}", where=caller(),
                          fix="give one weight, or one for each channel")  # fmt: skip
-    return compose(_prelu_rule, input, weight)
+    return compose(_prelu_rule, *casting.lower(input, weight))
 
 
 def _rrelu_rule(x: Any, bits: Any, *, low: float, high: float) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many, convert
 from fgrad.functions.random import uniform_values
@@ -58,6 +59,7 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     return adaptive_avg_pool(2, input, output_size)
 
 
+@full_precision("cpu")
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     """Means of windows chosen so that the volume is output_size."""
     return adaptive_avg_pool(3, input, output_size)
@@ -132,6 +134,7 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
     return adaptive_max_pool(2, input, output_size, return_indices)
 
 
+@full_precision("cpu")
 def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima of windows chosen so that the volume is output_size; with return_indices, and their positions."""
     return adaptive_max_pool(3, input, output_size, return_indices)
@@ -191,12 +194,14 @@ def fractional_max_pool(n: int, input: Any, kernel_size: Any, output_size: Any, 
     return found if places else found[0]
 
 
+@full_precision("cpu")
 def fractional_max_pool2d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
                           return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
     """Maxima of windows whose starts are drawn for output_size, or for output_ratio times the image. Source: Graham 2014."""
     return fractional_max_pool(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
+@full_precision("cpu")
 def fractional_max_pool3d(input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
                           return_indices: bool = False, _random_samples: Any = None) -> Any:  # fmt: skip
     """As fractional_max_pool2d, of float[n, c, d, h, w]."""
@@ -258,11 +263,13 @@ def max_unpool1d(input: Any, indices: Any, kernel_size: Any, stride: Any = None,
     return max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@full_precision("cpu")
 def max_unpool2d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
     """The values of max_pool2d back at their positions, zeros elsewhere."""
     return max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@full_precision("cpu")
 def max_unpool3d(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
     """The values of max_pool3d back at their positions, zeros elsewhere."""
     return max_unpool(3, input, indices, kernel_size, stride, padding, output_size)

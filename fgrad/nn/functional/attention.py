@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager import casting
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, convert
 from fgrad.functions.creation import zeros
@@ -84,6 +85,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
     tensor([[1.], [2.]])
     """
     check_probability(dropout_p)
+    query, key, value, attn_mask = casting.lower(query, key, value, attn_mask)
     q, k, v = (x._type for x in (query, key, value))
     check_floats("scaled_dot_product_attention", query, key, value)
     if min(q.ndim, k.ndim, v.ndim) < 2 or len({t.dtype for t in (q, k, v)}) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fgrad.eager import casting
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, same
 from fgrad.functions.shape import permute, view_as_shape
@@ -29,18 +30,19 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     input: float[..., in].  weight: float[out, in] (or [in]).  bias: float[out].  Returns float[..., out].
     """
-    if not input._type.shape or input._type.shape[-1] != weight._type.shape[-1]:
+    x, w, b = casting.lower(input, weight, bias) if casting.USED else (input, weight, bias)
+    if not x._type.shape or x._type.shape[-1] != w._type.shape[-1]:
         raise ShapeError(
-            f"linear: mat1 and mat2 shapes cannot be multiplied: {input._type} by a weight {weight._type}", where=caller(),
+            f"linear: mat1 and mat2 shapes cannot be multiplied: {x._type} by a weight {w._type}", where=caller(),
             fix="make the last dimension of the input the layer's in_features",
         )  # fmt: skip
-    xs = (input, weight) if bias is None else (input, weight, bias)
+    xs = (x, w) if b is None else (x, w, b)
     if len({x._value.type.dtype for x in xs}) > 1:
         raise ShapeError(
             f"linear: expected operands of one dtype, got {', '.join(str(x._type) for x in xs)}", where=caller(),
             fix="convert the input to the dtype of the weight",
         )  # fmt: skip
-    return compose(_linear_rule if weight._type.ndim == 2 else _vector_rule, *xs)
+    return compose(_linear_rule if w._type.ndim == 2 else _vector_rule, *xs)
 
 
 def each(value: Any, n: int, name: str) -> tuple[int, ...]:
@@ -86,7 +88,7 @@ def convolution(n: int, input: Any, weight: Any, bias: Any, stride: Any, padding
     kernel = weight._type.shape[2:]
     step, spread = each(stride, n, "stride"), each(dilation, n, "dilation")
     params = (step, paddings(padding, kernel, spread, step), spread, groups)
-    xs = same((x, weight) if bias is None else (x, weight, bias))
+    xs = same(casting.lower(x, weight) if bias is None else casting.lower(x, weight, bias))
     y = compose(_conv_rule, *xs, params=params)
     return view_as_shape(y, y._type.shape[1:]) if single else y
 
@@ -143,7 +145,7 @@ def conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, padd
         raise ShapeError(f"{name}: the calculated output size {lengths} is too small, for input {input._type}", where=caller(),
                          fix="use a smaller padding")  # fmt: skip
     params = (step, tuple((p, p - o) for p, o in zip(edge, more, strict=True)), spread, groups, lengths)
-    xs = same((x, weight) if bias is None else (x, weight, bias))
+    xs = same(casting.lower(x, weight) if bias is None else casting.lower(x, weight, bias))
     y = compose(_transposed_rule, *xs, params=params)
     return view_as_shape(y, y._type.shape[1:]) if single else y
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError
@@ -91,6 +92,7 @@ def _padded(targets: Any, lengths: Any) -> Any:
     return convert(targets, INT64)[as_tensor(np.asarray(at, np.int64)).to(targets.device)]
 
 
+@full_precision("cpu", "cuda")
 def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean",
              zero_infinity: bool = False) -> Any:  # fmt: skip
     """-log of the probability that label sequences are read off frames, over all alignments.

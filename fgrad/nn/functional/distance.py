@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions.call import axis_of, compose, floating, same
 from fgrad.functions.exchange import placed
@@ -48,6 +49,7 @@ def _spread(x: Any, *, shape: tuple[int, ...]) -> Any:
     return x if x.shape == shape else c.broadcast_to(x, shape=shape)
 
 
+@full_precision("cuda")
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """sum(x1 * x2) / (max(norm(x1), eps) * max(norm(x2), eps)) along `dim`."""
     check_floats("cosine_similarity", x1, x2)
@@ -66,6 +68,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return compose(_gap_rule, x, y, p=float(p), eps=float(eps), keep=bool(keepdim))
 
 
+@full_precision("cuda")
 def pdist(input: Any, p: float = 2.0) -> Any:
     """Distances of order `p` between all pairs of rows i < j: float[n, m] -> float[n * (n - 1) / 2]."""
     t = input._type

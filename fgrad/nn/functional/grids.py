@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ShapeError
 from fgrad.functions.call import compose
 from fgrad.ir.apply import caller
@@ -124,6 +125,7 @@ def _blended(x: Any, places: list[Any], sizes: Sizes, mode: str, padding: str, a
     return total
 
 
+@full_precision("cpu")
 def grid_sample(input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None) -> Any:
     """float[n, c, h, w] read at grid: float[n, h2, w2, 2] -> float[n, c, h2, w2]; or volumes, at float[..., 3].
 

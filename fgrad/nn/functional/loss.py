@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.functions.call import compose, convert, same
 from fgrad.functions.shape import view_as_shape
@@ -72,6 +73,7 @@ def _mse_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
     return weighted(d * d, weight, reduction)
 
 
+@full_precision("cpu", "cuda")
 def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
              weight: Any = None) -> Any:  # fmt: skip
     """(input - target)^2; weight: of each element, "mean" divides by their sum."""
@@ -83,6 +85,7 @@ def _l1_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
     return weighted(abs(x - y), weight, reduction)
 
 
+@full_precision("cpu", "cuda")
 def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
             weight: Any = None) -> Any:  # fmt: skip
     """|input - target|; weight: of each element, "mean" divides by their sum."""
@@ -100,6 +103,7 @@ def _huber_rule(x: Any, y: Any, *weight: Any, beta: float, scale: float, reducti
     return weighted(z if scale == 1 else z * c.number(scale, z), weight, reduction, False)
 
 
+@full_precision("cpu", "cuda")
 def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
                    beta: float = 1.0) -> Any:  # fmt: skip
     """0.5 d^2 / beta where d = |input - target| < beta, else d - 0.5 beta."""
@@ -108,6 +112,7 @@ def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: An
     return compose(_huber_rule, *pair, beta=float(beta), scale=1.0, reduction=reduction)
 
 
+@full_precision("cpu", "cuda")
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta); weight: of each element."""
     pair = paired("huber_loss", input, target, reduction)
@@ -126,6 +131,7 @@ def _bce_logits_rule(x: Any, y: Any, *rest: Any, has: tuple[bool, bool], reducti
     return reduced(z if weight is None else z * weight, reduction)
 
 
+@full_precision("cpu", "cuda")
 def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None, size_average: Any = None,
                                      reduce: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:  # fmt: skip
     """-(pos_weight y log s(x) + (1 - y) log(1 - s(x))), s the sigmoid, by the stable form."""
@@ -147,6 +153,7 @@ def _bce_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
     return reduced(z * weight[0] if weight else z, reduction)
 
 
+@full_precision("cpu")
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
                          reduction: str = "mean") -> Any:  # fmt: skip
     """-(y log x + (1 - y) log(1 - x)), logs clamped at -100."""
@@ -232,6 +239,7 @@ def class_shapes(name: str, input: Any, target: Any) -> tuple[Any, Any, bool]:
     return input, target, False
 
 
+@full_precision("cpu", "cuda")
 def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
                   reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:  # fmt: skip
     """-log softmax(input)[target] over axis 1.
@@ -266,6 +274,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
     return view_as_shape(loss, ()) if single and reduction == "none" else loss
 
 
+@full_precision("cpu", "cuda")
 def nll_loss(input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100,
              reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """-input[target] over axis 1, for log-probabilities."""
@@ -299,13 +308,14 @@ def _kl_rule(x: Any, y: Any, *, log_target: bool, reduction: str) -> Any:
     if log_target:
         z = c.exp(y) * (y - x)
     else:
-        safe = c.select(c.lt(c.number(0, y), y), y, c.number(1, y))
+        safe = c.select(c.eq(c.number(0, y), y), c.number(1, y), y)
         z = y * c.log(safe) - y * x
     if reduction == "batchmean":
         return c.reduce_sum(z, axes=tuple(range(z.ndim))) / c.number(z.shape[0], z)
     return reduced(z, reduction)
 
 
+@full_precision("cpu", "cuda")
 def kl_div(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
            log_target: bool = False) -> Any:  # fmt: skip
     """target (log target - input), input being log-probabilities; reduction "batchmean" is the divergence itself."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.functions.call import compose, same
 from fgrad.functions.pointwise import minimum
@@ -29,6 +30,7 @@ def _ranking_rule(a: Any, b: Any, y: Any, *, margin: float, reduction: str) -> A
     return reduced(positive(-y * (a - b) + c.number(margin, a)), reduction)
 
 
+@full_precision("cpu", "cuda")
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
                         reduction: str = "mean") -> Any:  # fmt: skip
     """max(0, -target * (input1 - input2) + margin); target: 1 or -1."""
@@ -46,6 +48,7 @@ def _hinge_rule(x: Any, y: Any, *, margin: float, reduction: str) -> Any:
     return reduced(far + near, reduction)
 
 
+@full_precision("cpu", "cuda")
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
                          reduction: str = "mean") -> Any:  # fmt: skip
     """input where target is 1, max(0, margin - input) where it is -1."""
@@ -62,6 +65,7 @@ def _cosine_rule(a: Any, b: Any, y: Any, *, margin: float, reduction: str) -> An
     return reduced(c.select(c.eq(y, one), one - cosine, zero) + far, reduction)
 
 
+@full_precision("cpu", "cuda")
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
                           reduction: str = "mean") -> Any:  # fmt: skip
     """1 - cosine where target is 1, max(0, cosine - margin) where it is -1; float[n, d] and target [n], or float[d] and []."""
@@ -77,6 +81,7 @@ def _soft_rule(x: Any, y: Any, *, reduction: str) -> Any:
     return reduced(c.softplus(-y * x), reduction)
 
 
+@full_precision("cpu", "cuda")
 def soft_margin_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
     """log(1 + exp(-target * input)); target: 1 or -1."""
     reduction = legacy(size_average, reduce, reduction)
@@ -107,6 +112,7 @@ def _multi_margin_rule(x: Any, target: Any, *weight: Any, p: int, margin: float,
     return reduced(c.reduce_sum(z, axes=(1,)) / c.number(classes, x), reduction)
 
 
+@full_precision("cpu", "cuda")
 def multi_margin_loss(input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: Any = None,
                       reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """Sum over the other classes of max(0, margin - input[target] + input[i])^p / classes; p: 1 or 2."""
@@ -143,6 +149,7 @@ def _multilabel_rule(x: Any, target: Any, *, reduction: str) -> Any:
     return reduced(c.reduce_sum(z, axes=(1, 2)) / c.number(classes, x), reduction)
 
 
+@full_precision("cpu", "cuda")
 def multilabel_margin_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:
     """Sum over labels j and classes i that are none of max(0, 1 - input[j] + input[i]) / classes.
 
@@ -179,6 +186,7 @@ def _poisson_rule(x: Any, y: Any, *, logarithm: bool, full: bool, eps: float, re
     return reduced(z, reduction)
 
 
+@full_precision("cpu", "cuda")
 def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None,
                      eps: float = 1e-8, reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """exp(input) - target * input, or input - target * log(input + eps); full: + Stirling's log(target!) where target > 1."""
@@ -222,6 +230,7 @@ def _triplet_rule(near: Any, far: Any, *, margin: float, reduction: str) -> Any:
     return reduced(positive(c.number(margin, near) + near - far), reduction)
 
 
+@full_precision("cpu", "cuda")
 def triplet_margin_loss(anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6,
                         swap: bool = False, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), d the distance of order `p`; see the next."""

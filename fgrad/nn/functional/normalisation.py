@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from fgrad.eager import casting
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many
 from fgrad.functions.inplace import set_grad
@@ -17,12 +21,29 @@ from fgrad.primitives import composites as c
 from fgrad.primitives.arithmetic import rsqrt
 from fgrad.primitives.window import window_sum
 
+FLOAT32 = np.dtype("float32")
+
+
+def in_float32(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule that computes operands of half precision in float32; its first result has the dtype of its first operand."""
+
+    @wraps(rule)
+    def run(x: Any, *rest: Any, **static: Any) -> Any:
+        wide = [c.convert(t, dtype=FLOAT32) if t.dtype.itemsize == 2 else t for t in (x, *rest)]
+        found = rule(*wide, **static)
+        y, others = (found[0], found[1:]) if isinstance(found, tuple) else (found, None)
+        y = y if y.dtype == x.dtype else c.convert(y, dtype=x.dtype)
+        return y if others is None else (y, *others)
+
+    return run
+
 
 def channel_shape(x: Any) -> tuple[int, ...]:
     """The shape in which a per-channel vector broadcasts."""
     return (1, x.shape[1], *(1,) * (x.ndim - 2))
 
 
+@in_float32
 def _train_rule(x: Any, *affine: Any, eps: float) -> tuple[Any, Any, Any]:
     axes = (0, *range(2, x.ndim))
     mean = c.mean(x, axes=axes)
@@ -39,6 +60,7 @@ def scaled(y: Any, affine: tuple[Any, ...]) -> Any:
     return y
 
 
+@in_float32
 def _eval_rule(x: Any, mean: Any, var: Any, *affine: Any, eps: float) -> Any:
     shape = channel_shape(x)
     scale = c.reshape(rsqrt(var + c.number(eps, x)), shape=shape)
@@ -84,6 +106,7 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     return y
 
 
+@in_float32
 def _layer_rule(x: Any, *affine: Any, n: int, eps: float, has: tuple[bool, bool]) -> Any:
     y = c.normalise(x, axes=tuple(range(x.ndim - n, x.ndim)), eps=eps)
     rest = list(affine)
@@ -106,9 +129,11 @@ def check_trailing(input: Any, normalized_shape: Any) -> tuple[int, ...]:
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions. Source: Ba et al. 2016."""
     shape = check_trailing(input, normalized_shape)
-    affine = [t for t in (weight, bias) if t is not None]
+    xs = [t for t in (input, weight, bias) if t is not None]
+    if casting.USED:
+        xs = [casting.widen(t) for t in xs]
     has = (weight is not None, bias is not None)
-    return compose(_layer_rule, input, *affine, n=len(shape), eps=float(eps), has=has)
+    return compose(_layer_rule, *xs, n=len(shape), eps=float(eps), has=has)
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
@@ -116,6 +141,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
     return into(out, input / norm(input, p, dim, True).clamp(min=eps))
 
 
+@in_float32
 def _group_rule(x: Any, *affine: Any, groups: int, eps: float, has: tuple[bool, bool]) -> Any:
     """Channels in `groups`, each normalised over its channels and positions."""
     n, channels = x.shape[:2]
@@ -138,6 +164,7 @@ def check_channels(name: str, x: Any, weight: Any, bias: Any) -> None:
                              f"{t._type} and input {x._type}", where=caller(), fix="give one number for each channel")  # fmt: skip
 
 
+@full_precision("cuda")
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """(x - mean) / sqrt(var + eps) * weight + bias over each group of channels of each example. Source: Wu & He 2018.
 
@@ -156,6 +183,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return compose(_group_rule, input, *affine, groups=num_groups, eps=float(eps), has=has)
 
 
+@in_float32
 def _instance_rule(x: Any, *affine: Any, eps: float) -> tuple[Any, Any, Any]:
     axes = tuple(range(2, x.ndim))
     mean = c.mean(x, axes=axes, keep=True)
@@ -204,15 +232,11 @@ def move(running: Any, found: Any, momentum: float) -> None:
         set_grad(before)
 
 
+@in_float32
 def _rms_rule(x: Any, *weight: Any, n: int, eps: float) -> Any:
-    """Half precision is computed in float32."""
-    wide = c.convert(x, dtype=np.dtype("float32")) if x.dtype.itemsize == 2 else x
-    size = c.mean(wide * wide, axes=tuple(range(x.ndim - n, x.ndim)), keep=True)
-    y = wide * rsqrt(size + c.number(eps, wide))
-    if weight:
-        w = weight[0]
-        y = y * (w if w.dtype == y.dtype else c.convert(w, dtype=y.dtype))
-    return y if y.dtype == x.dtype else c.convert(y, dtype=x.dtype)
+    size = c.mean(x * x, axes=tuple(range(x.ndim - n, x.ndim)), keep=True)
+    y = x * rsqrt(size + c.number(eps, x))
+    return y * (weight[0] if weight[0].dtype == y.dtype else c.convert(weight[0], dtype=y.dtype)) if weight else y
 
 
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fgrad.eager import casting
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose
 from fgrad.ir.apply import caller
@@ -105,4 +106,5 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         raise ArgumentError(f"Padding mode {mode} doesn't take in value argument", where=caller(), fix="leave value out")
     if len(pairs) not in (1, 2, 3) or rank not in (len(pairs) + 1, len(pairs) + 2):
         raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
-    return extended(input, pairs, mode)
+    wide = mode == "replicate" or (mode == "reflect" and len(pairs) < 3)
+    return extended(casting.widen(input, ("cpu",)) if wide else input, pairs, mode)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose
 from fgrad.functions.pointwise import pow
@@ -116,6 +117,7 @@ def max_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@full_precision("cpu")
 def max_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
                ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
     """As max_pool2d, of float[n, c, d, h, w]."""
@@ -134,6 +136,7 @@ def max_pool2d_with_indices(input: Any, kernel_size: Any, stride: Any = None, pa
     return max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+@full_precision("cpu")
 def max_pool3d_with_indices(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
                             ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
     """(max_pool3d, positions)."""
@@ -181,6 +184,7 @@ def avg_pool2d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 
     return avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@full_precision("cpu")
 def avg_pool3d(input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
                count_include_pad: bool = True, divisor_override: int | None = None) -> Any:  # fmt: skip
     """As avg_pool2d, of float[n, c, d, h, w]."""

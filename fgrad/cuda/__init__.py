@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.backends import devices
+from fgrad.cuda import amp as amp
 from fgrad.eager import generator
 
 __all__ = [
-    "current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed", "manual_seed_all",
+    "amp", "current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed", "manual_seed_all",
     "memory_allocated", "synchronize",
 ]  # fmt: skip
 
