@@ -25,6 +25,11 @@ class Rule(NamedTuple):
     update: Callable[..., tuple[Value, tuple[Value, ...]]]
 
 
+def lerp(a: Any, b: Any, beta: Any, rest: Any = None) -> Any:
+    """beta a + (1 - beta) b: a running mean; `rest` is 1 - beta where it is known more exactly than b's dtype allows."""
+    return a * beta + b * (c.number(1, b) - beta if rest is None else rest)
+
+
 def sgd_direction(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, momentum: bool = False,
                   nesterov: bool = False) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
     """(direction, new momentum buffer): b = m b + (1 - damping) g; g + m b if nesterov, else b."""
@@ -48,8 +53,7 @@ def adam_direction(g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, amsg
 
     rate: 1 / (1 - beta1^t), times whatever else scales the step: one number instead of one more pass over the parameter.
     """
-    m = slots[0] * s["beta1"] + g * (c.number(1, g) - s["beta1"])
-    v = slots[1] * s["beta2"] + (g * g) * (c.number(1, g) - s["beta2"])
+    m, v = lerp(slots[0], g, s["beta1"], s.get("rest1")), lerp(slots[1], g * g, s["beta2"], s.get("rest2"))
     top = maximum(slots[2], v) if amsgrad else v
     step = m * s["rate"] / (sqrt(top) * s["root2"] + s["eps"])
     return step, ((m, v, top) if amsgrad else (m, v))
@@ -73,17 +77,17 @@ def joined(p: Any, g: Any, s: Mapping[str, Any], *, decay: bool, maximize: bool)
     return g + p * s["weight_decay"] if decay else g
 
 
-def lerp(a: Any, b: Any, beta: Any) -> Any:
-    """beta a + (1 - beta) b: a running mean."""
-    return a * beta + b * (c.number(1, b) - beta)
-
-
 def adamax_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, decay: bool = False,
                   maximize: bool = False) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
     """p - rate m / u, u = max(beta2 u, |g| + eps), rate = lr / (1 - beta1^t). Source: Kingma & Ba 2015; PyTorch's Adamax."""
-    g = joined(p, g, s, decay=decay, maximize=maximize)
-    m, u = lerp(slots[0], g, s["beta1"]), maximum(slots[1] * s["beta2"], abs_(g) + s["eps"])
-    return p - m * s["rate"] / u, (m, u)
+    step, new = adamax_direction(joined(p, g, s, decay=decay, maximize=maximize), slots, s)
+    return p - step, new
+
+
+def adamax_direction(g: Any, slots: tuple[Any, ...], s: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """(rate m / u, new moments)."""
+    m, u = lerp(slots[0], g, s["beta1"], s.get("rest1")), maximum(slots[1] * s["beta2"], abs_(g) + s["eps"])
+    return m * s["rate"] / u, (m, u)
 
 
 def nadam_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, decay: bool = False, decoupled: bool = False,
@@ -133,10 +137,15 @@ def adagrad_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any],
 def adadelta_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, decay: bool = False,
                     maximize: bool = False) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
     """p - lr d, d = g sqrt(u + eps) / sqrt(v + eps), u and v running means of d^2 and g^2. Source: Zeiler 2012; PyTorch's."""
-    g = joined(p, g, s, decay=decay, maximize=maximize)
-    v = lerp(slots[0], g * g, s["rho"])
+    d, new = adadelta_direction(joined(p, g, s, decay=decay, maximize=maximize), slots, s)
+    return p - d * s["lr"], new
+
+
+def adadelta_direction(g: Any, slots: tuple[Any, ...], s: Mapping[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """(d, new means of g^2 and d^2)."""
+    v = lerp(slots[0], g * g, s["rho"], s.get("rest"))
     d = sqrt(slots[1] + s["eps"]) / sqrt(v + s["eps"]) * g
-    return p - d * s["lr"], (v, lerp(slots[1], d * d, s["rho"]))
+    return d, (v, lerp(slots[1], d * d, s["rho"], s.get("rest")))
 
 
 def asgd_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *, decay: bool = False,
@@ -183,9 +192,9 @@ def adafactor_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any
     return p - u * (alpha / maximum(c.number(1, g), rms(u) / c.number(d, g))), new
 
 
-def orthogonal(g: Any, coefficients: tuple[float, float, float], steps: int, eps: float) -> Any:
-    """A matrix near U V' of g = U S V', by the quintic Newton-Schulz iteration in bfloat16. Source: Jordan et al. 2024."""
-    x = convert(g, dtype=dtype_of("bfloat16"))
+def orthogonal(g: Any, coefficients: tuple[float, float, float], steps: int, eps: float, dtype: str = "bfloat16") -> Any:
+    """A matrix near U V' of g = U S V', by the quintic Newton-Schulz iteration in `dtype`. Source: Jordan et al. 2024."""
+    x = convert(g, dtype=dtype_of(dtype))
     a, b, k = (c.number(value, x) for value in coefficients)
     tall = g.shape[0] > g.shape[1]
     x = transpose(x, axes=(1, 0)) if tall else x

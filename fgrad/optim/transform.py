@@ -1,49 +1,34 @@
-"""Pure optimisers with optax's contract: `init(params) -> state`, `update(grads, state, params, **hyper) -> (updates, state)`.
-
-Trees hold arrays of either face; a hyperparameter given to `update` overrides the one bound at the start.
-"""
+"""Basic transforms: scaling, learning rates, weight decay, clipping, and what applies updates to parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fgrad import tree
-from fgrad.eager.convert import FACES, as_cell
-from fgrad.eager.operands import recorded
 from fgrad.errors import ArgumentError
-from fgrad.functions.call import compose, compose_many
+from fgrad.functions.call import compose
 from fgrad.ir.apply import caller
-from fgrad.optim.rules import adam_direction, sgd_direction
+from fgrad.optim.leafwise import (
+    CountState,
+    EmptyState,
+    GradientTransformation,
+    as_cell,
+    demand,
+    elementwise,
+    empty,
+    increment,
+    like,
+    number,
+    stateless_by,
+    zero_count,
+)
+from fgrad.optim.rules import rms
 from fgrad.primitives import composites as c
-from fgrad.primitives.arithmetic import minimum, pow_, sqrt
+from fgrad.primitives.arithmetic import maximum, minimum, sqrt
 
-
-class GradientTransformation(NamedTuple):
-    """A pair of pure functions."""
-
-    init: Callable[[Any], Any]
-    update: Callable[..., tuple[Any, Any]]
-
-
-class EmptyState(NamedTuple):
-    """No state."""
-
-
-class ScaleByAdamState(NamedTuple):
-    """Step count (int32) and moments, trees like the parameters."""
-
-    count: Any
-    mu: Any
-    nu: Any
-
-
-class TraceState(NamedTuple):
-    """Momentum, a tree like the parameters."""
-
-    trace: Any
+Scalars = Mapping[str, Any]
 
 
 class ScaleByScheduleState(NamedTuple):
@@ -52,275 +37,254 @@ class ScaleByScheduleState(NamedTuple):
     count: Any
 
 
-def cells_of(*trees: Any) -> list[list[Any]]:
-    """Leaves of several trees as cells."""
-    return [[as_cell(x) for x in tree.leaves(t)] for t in trees]
+class ZeroNansState(NamedTuple):
+    """For each parameter, whether its last gradient had NaNs."""
 
-
-def zeros_like(params: Any) -> Any:
-    """Zeros in the shape of a tree."""
-    return tree.map(lambda p: compose(_zeros, as_cell(p)), params)
-
-
-def _zeros(p: Any) -> Any:
-    return c.broadcast_to(c.number(0, p), shape=p.shape) if p.shape else c.number(0, p)
-
-
-def zero_count() -> Any:
-    """A step count of 0."""
-    return as_cell(np.zeros((), np.int32))
-
-
-def elementwise(rule: Callable[..., Any], grads: Any, *rest: Any, scalars: tuple[Any, ...] = (), **static: Any) -> Any:
-    """`rule(*leaves, *scalars)` leaf by leaf, as one composite; a rule with several results gives several trees."""
-    spec = tree.structure(grads)
-    columns = cells_of(grads, *rest)
-    extra = [as_cell(s) for s in scalars]
-    n, width = len(columns[0]), len(columns)
-
-    def all_leaves(*values: Any, **given: Any) -> tuple[Any, ...]:
-        tail = values[n * width :]
-        out = [rule(*[values[k * n + i] for k in range(width)], *[like(s, values[i]) for s in tail], **given) for i in range(n)]
-        rows = [r if isinstance(r, tuple) else (r,) for r in out]
-        return tuple(v for column in zip(*rows, strict=True) for v in column)
-
-    if not n:
-        return grads
-    all_leaves = keyed(all_leaves, rule, n, width)
-    flat = compose_many(all_leaves, *[x for col in columns for x in col], *extra, **static)
-    parts = [tree.unflatten(spec, flat[k * n : (k + 1) * n]) for k in range(len(flat) // n)]
-    return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-_KEYED: dict[Any, Any] = {}
-
-
-def keyed(f: Any, *key: Any) -> Any:
-    """One function object for each key, so that recordings are found again."""
-    return _KEYED.setdefault(key, f)
-
-
-def like(s: Any, x: Any) -> Any:
-    """A scalar in the dtype of `x`."""
-    return s if s.dtype == x.dtype else c.convert(s, dtype=x.dtype)
-
-
-def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTransformation:
-    """g -> m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps). Source: Kingma & Ba 2015; optax.scale_by_adam."""
-
-    def init(params: Any) -> ScaleByAdamState:
-        return ScaleByAdamState(zero_count(), zeros_like(params), zeros_like(params))
-
-    def update(grads: Any, state: ScaleByAdamState, params: Any = None, **hyper: Any) -> tuple[Any, ScaleByAdamState]:
-        return adam_step(grads, state, *[hyper.get(k, v) for k, v in (("b1", b1), ("b2", b2), ("eps", eps))])
-
-    return GradientTransformation(init, update)
-
-
-def adam_step(grads: Any, state: ScaleByAdamState, *numbers: Any) -> tuple[Any, ScaleByAdamState]:
-    """Adam's direction, or with a learning rate after b1, b2, eps its update: -lr joins the correction of m."""
-    count = compose(_increment, as_cell(state.count))
-    steps, mu, nu = elementwise(_adam_leaf, grads, state.mu, state.nu, scalars=(count, *map(number, numbers)))
-    return steps, ScaleByAdamState(count, mu, nu)
-
-
-def number(x: Any) -> Any:
-    """A hyperparameter as a cell: numbers are constants of the program, arrays are read."""
-    return x if hasattr(x, "_value") else compose_constant(float(x))
-
-
-def compose_constant(x: float) -> Any:
-    """A Python number as a recorded constant."""
-    return recorded(FACES["array"], (compose_constant, str(x)), lambda: c.constant(np.float64(x)))
-
-
-def _increment(count: Any) -> Any:
-    return count + c.number(1, count)
-
-
-def _adam_leaf(g: Any, m: Any, v: Any, count: Any, b1: Any, b2: Any, eps: Any, lr: Any = None) -> tuple[Any, Any, Any]:
-    one = c.number(1, g)
-    s = {
-        "beta1": b1, "beta2": b2, "eps": eps,
-        "rate": (one if lr is None else -lr) / (one - pow_(b1, count)), "root2": one / sqrt(one - pow_(b2, count)),
-    }  # fmt: skip
-    step, (mu, nu) = adam_direction(g, (m, v), s)
-    return step, mu, nu
-
-
-def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
-    """g -> momentum: b = decay b + g; g + decay b if nesterov."""
-
-    def init(params: Any) -> TraceState:
-        return TraceState(zeros_like(params))
-
-    def update(grads: Any, state: TraceState, params: Any = None, **hyper: Any) -> tuple[Any, TraceState]:
-        m = number(hyper.get("momentum", decay))
-        direction, new = elementwise(_trace_leaf, grads, state.trace, scalars=(m,), nesterov=nesterov)
-        return direction, TraceState(new)
-
-    return GradientTransformation(init, update)
-
-
-def _trace_leaf(g: Any, b: Any, m: Any, *, nesterov: bool) -> tuple[Any, Any]:
-    s = {"momentum": m, "undamped": c.number(1, g)}
-    direction, (new,) = sgd_direction(g, g, (b,), s, momentum=True, nesterov=nesterov)
-    return direction, new
-
-
-def scale_by_learning_rate(learning_rate: Any) -> GradientTransformation:
-    """g -> -lr * g; lr a number, an array, or a schedule `f(count) -> lr`."""
-
-    def init(params: Any) -> Any:
-        return ScaleByScheduleState(zero_count()) if callable(learning_rate) else EmptyState()
-
-    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        lr, state = rate_of(learning_rate, state, hyper)
-        return elementwise(_scaled_leaf, grads, scalars=(number(lr),)), state
-
-    return GradientTransformation(init, update)
-
-
-def rate_of(learning_rate: Any, state: Any, hyper: dict[str, Any]) -> tuple[Any, Any]:
-    """The learning rate of this step, and the state for the next."""
-    lr = hyper.get("learning_rate", hyper.get("lr"))
-    if isinstance(state, ScaleByScheduleState):
-        lr = learning_rate(state.count) if lr is None else lr
-        return lr, ScaleByScheduleState(compose(_increment, as_cell(state.count)))
-    return (learning_rate if lr is None else lr), state
-
-
-def _scaled_leaf(g: Any, lr: Any) -> Any:
-    return g * -lr
-
-
-def scale(step_size: float) -> GradientTransformation:
-    """g -> step_size * g."""
-
-    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        return elementwise(_times_leaf, grads, scalars=(number(step_size),)), state
-
-    return GradientTransformation(lambda params: EmptyState(), update)
-
-
-def _times_leaf(g: Any, s: Any) -> Any:
-    return g * s
-
-
-def add_decayed_weights(weight_decay: float) -> GradientTransformation:
-    """g -> g + weight_decay * p."""
-
-    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        if params is None:
-            raise ArgumentError("add_decayed_weights needs the parameters", where=caller(), fix="update(grads, state, params)")
-        wd = number(hyper.get("weight_decay", weight_decay))
-        return elementwise(_decayed_leaf, grads, params, scalars=(wd,)), state
-
-    return GradientTransformation(lambda params: EmptyState(), update)
-
-
-def _decayed_leaf(g: Any, p: Any, wd: Any) -> Any:
-    return g + p * wd
-
-
-def global_norm(updates: Any) -> Any:
-    """sqrt of the sum of squares of every element of a tree."""
-    return compose(_global_norm, *cells_of(updates)[0])
-
-
-def _global_norm(*gs: Any) -> Any:
-    total = None
-    for g in gs:
-        part = c.reduce_sum(g * g, axes=tuple(range(g.ndim)))
-        total = part if total is None else total + part
-    return sqrt(total)
-
-
-def clip_by_global_norm(max_norm: float) -> GradientTransformation:
-    """g -> g * min(1, max_norm / global_norm(g)). Source: Pascanu et al. 2013."""
-
-    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        return elementwise(_clipped_leaf, grads, scalars=(global_norm(grads), number(max_norm))), state
-
-    return GradientTransformation(lambda params: EmptyState(), update)
-
-
-def _clipped_leaf(g: Any, norm: Any, limit: Any) -> Any:
-    return g * minimum(c.number(1, g), limit / norm)
-
-
-def clip(max_delta: float) -> GradientTransformation:
-    """g -> every element within [-max_delta, max_delta]."""
-
-    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        return elementwise(_clamped_leaf, grads, scalars=(number(max_delta),)), state
-
-    return GradientTransformation(lambda params: EmptyState(), update)
-
-
-def _clamped_leaf(g: Any, limit: Any) -> Any:
-    low = c.select(c.lt(g, -limit), c.broadcast_to(-limit, shape=g.shape), g)
-    return c.select(c.lt(limit, low), c.broadcast_to(limit, shape=g.shape), low)
+    found_nan: Any
 
 
 def identity() -> GradientTransformation:
     """g -> g."""
-    return GradientTransformation(lambda params: EmptyState(), lambda grads, state, params=None, **hyper: (grads, state))
+    return GradientTransformation(empty, lambda grads, state, params=None, **hyper: (grads, state))
 
 
-def chain(*transforms: GradientTransformation) -> GradientTransformation:
-    """Transforms in a row; the state is a tuple of theirs."""
+def stateless(f: Callable[[Any, Any], Any]) -> GradientTransformation:
+    """The transform g -> f(g, params) of whole trees."""
+    return GradientTransformation(empty, lambda grads, state, params=None, **hyper: (f(grads, params), state))
 
-    def init(params: Any) -> tuple[Any, ...]:
-        return tuple(t.init(params) for t in transforms)
 
-    def update(grads: Any, state: tuple[Any, ...], params: Any = None, **hyper: Any) -> tuple[Any, tuple[Any, ...]]:
-        new = []
-        for t, s in zip(transforms, state, strict=True):
-            grads, after = t.update(grads, s, params, **hyper)
-            new.append(after)
-        return grads, tuple(new)
+def stateless_with_tree_map(f: Callable[[Any, Any], Any]) -> GradientTransformation:
+    """The transform g -> f(g, p), leaf by leaf; p is None where no parameters are given."""
+
+    def whole(grads: Any, params: Any) -> Any:
+        return tree.map(lambda g: f(g, None), grads) if params is None else tree.map(f, grads, params)
+
+    return stateless(whole)
+
+
+def set_to_zero() -> GradientTransformation:
+    """g -> 0."""
+    return stateless_by(_nothing)
+
+
+def _nothing(g: Any, s: Scalars) -> Any:
+    return c.broadcast_to(c.number(0, g), shape=g.shape) if g.shape else c.number(0, g)
+
+
+def scale(step_size: Any) -> GradientTransformation:
+    """g -> step_size * g."""
+    return stateless_by(_times, {"step_size": step_size})
+
+
+def _times(g: Any, s: Scalars) -> Any:
+    return g * s["step_size"]
+
+
+def scale_by_schedule(step_size_fn: Callable[[Any], Any]) -> GradientTransformation:
+    """g -> step_size_fn(steps made so far) * g."""
+
+    def update(grads: Any, state: ScaleByScheduleState, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        now = elementwise(_times, grads, scalars={"step_size": step_size_fn(state.count)})
+        return now, ScaleByScheduleState(increment(state.count))
+
+    return GradientTransformation(lambda params: ScaleByScheduleState(zero_count()), update)
+
+
+def scale_by_learning_rate(learning_rate: Any, *, flip_sign: bool = True) -> GradientTransformation:
+    """g -> -lr * g; lr a number, an array, or a schedule `f(count) -> lr`; flip_sign=False: lr * g.
+
+    Overridden by update(learning_rate=...). None: -g.
+    """
+    learning_rate = 1.0 if learning_rate is None else learning_rate
+    scheduled = callable(learning_rate)
+
+    def init(params: Any) -> Any:
+        return ScaleByScheduleState(zero_count()) if scheduled else EmptyState()
+
+    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        lr = hyper.get("learning_rate", hyper.get("lr"))
+        if lr is None:
+            lr = learning_rate(state.count) if scheduled else learning_rate
+        new = elementwise(_descend if flip_sign else _ascend, grads, scalars={"lr": lr})
+        return new, ScaleByScheduleState(increment(state.count)) if scheduled else state
 
     return GradientTransformation(init, update)
 
 
-def sgd(learning_rate: Any, momentum: float | None = None, nesterov: bool = False) -> GradientTransformation:
-    """-lr * g, through momentum if given."""
-    direction = identity() if momentum is None else trace(momentum, nesterov)
-    return chain(direction, scale_by_learning_rate(learning_rate))
+def _descend(g: Any, s: Scalars) -> Any:
+    return g * -s["lr"]
 
 
-def adam(learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> GradientTransformation:
-    """Adam. Source: Kingma & Ba 2015; optax.adam.
+def _ascend(g: Any, s: Scalars) -> Any:
+    return g * s["lr"]
 
-    >>> import fgrad, fgrad.numpy as jnp
-    >>> opt = fgrad.optim.adam(0.1)
-    >>> params = {"w": jnp.ones(2)}
-    >>> updates, state = opt.update({"w": jnp.ones(2)}, opt.init(params), params)
-    >>> fgrad.optim.apply_updates(params, updates)["w"].round(3)
-    Array([0.9, 0.9], dtype=float32)
-    """
-    parts = chain(scale_by_adam(b1, b2, eps), scale_by_learning_rate(learning_rate))
+
+def decay_weights(weight_decay: Any = 0.0) -> GradientTransformation:
+    """g -> g + weight_decay * p, weight_decay a number, an array or a schedule; overridden by update(weight_decay=...)."""
+    scheduled = callable(weight_decay)
 
     def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
-        lr, after = rate_of(learning_rate, state[1], hyper)
-        numbers = [hyper.get(k, v) for k, v in (("b1", b1), ("b2", b2), ("eps", eps))]
-        updates, moments = adam_step(grads, state[0], *numbers, lr)
-        return updates, (moments, after)
+        demand(params, "add_decayed_weights")
+        wd = hyper.get("weight_decay", weight_decay(state.count) if scheduled else weight_decay)
+        return elementwise(_decayed, grads, params, scalars={"wd": wd}), CountState(increment(state.count)) if scheduled else state
 
-    return GradientTransformation(parts.init, update)
+    return GradientTransformation(lambda params: CountState(zero_count()) if scheduled else EmptyState(), update)
 
 
-def adamw(learning_rate: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,
-          weight_decay: float = 1e-4) -> GradientTransformation:  # fmt: skip
-    """Adam with decoupled weight decay. Source: Loshchilov & Hutter 2019; optax.adamw."""
-    return chain(scale_by_adam(b1, b2, eps), add_decayed_weights(weight_decay), scale_by_learning_rate(learning_rate))
+def _decayed(g: Any, p: Any, s: Scalars) -> Any:
+    return g + p * s["wd"]
+
+
+def global_norm(updates: Any) -> Any:
+    """sqrt of the sum of squares of every element of a tree."""
+    cells = [as_cell(x) for x in tree.leaves(updates)]
+    return compose(_global_norm, *cells) if cells else number(0.0)
+
+
+def _global_norm(*gs: Any) -> Any:
+    parts = [c.reduce_sum(g * g, axes=tuple(range(g.ndim))) for g in gs]
+    return sqrt(functools.reduce(lambda a, b: a + like(b, a), parts))
+
+
+def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
+    """g -> g * min(1, max_norm / global_norm(g)). Source: Pascanu et al. 2013."""
+
+    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        limit = hyper.get("max_norm", max_norm)
+        return elementwise(_clipped, grads, scalars={"norm": global_norm(grads), "limit": limit}), state
+
+    return GradientTransformation(empty, update)
+
+
+def _clipped(g: Any, s: Scalars) -> Any:
+    return c.select(c.lt(s["norm"], s["limit"]), g, g / s["norm"] * s["limit"])
+
+
+def clip(max_delta: Any) -> GradientTransformation:
+    """g -> every element within [-max_delta, max_delta]."""
+    return stateless_by(_clamped, {"max_delta": max_delta})
+
+
+def _clamped(g: Any, s: Scalars) -> Any:
+    return maximum(minimum(g, s["max_delta"]), -s["max_delta"])
+
+
+def clip_by_block_rms(threshold: Any) -> GradientTransformation:
+    """g -> g / max(1, rms(g) / threshold), parameter by parameter. Source: Shazeer & Stern 2018."""
+    return stateless_by(_block_clipped, {"threshold": threshold})
+
+
+def _block_clipped(g: Any, s: Scalars) -> Any:
+    return g / maximum(c.number(1, g), rms(g) / s["threshold"])
+
+
+def adaptive_grad_clip(clipping: Any, eps: Any = 1e-3, axis: Any = None) -> GradientTransformation:
+    """g -> g min(1, clipping max(|p|, eps) / |g|), norms of output units: over `axis`, or all axes but the last.
+
+    Vectors and scalars have one norm, tensors of rank 3 norms over their first axis. Source: Brock et al. 2021.
+    """
+    axes = (axis,) if isinstance(axis, int) else axis
+    return stateless_by(_adapted, {"clipping": clipping, "eps": eps}, params=True, axes=axes)
+
+
+def _adapted(g: Any, p: Any, s: Scalars, *, axes: tuple[int, ...] | None) -> Any:
+    size, mine = _unit_norm(g, axes), maximum(_unit_norm(p, axes), s["eps"]) * s["clipping"]
+    return c.select(c.lt(size, mine), g, g * (mine / maximum(size, c.number(1e-6, g))))
+
+
+def _unit_norm(x: Any, axes: tuple[int, ...] | None) -> Any:
+    if axes is None and sum(d > 1 for d in x.shape) <= 1:
+        axes = tuple(range(x.ndim))
+    if axes is None and x.ndim > 5:
+        raise ArgumentError(f"adaptive_grad_clip: {x.type} has more than 5 axes", where=caller(), fix="give axis=")
+    axes = ((0,) if x.ndim <= 3 else tuple(range(x.ndim - 1))) if axes is None else tuple(a % x.ndim for a in axes)
+    return sqrt(c.kept(c.reduce_sum(x * x, axes=axes), x.shape, axes))
+
+
+def centralize() -> GradientTransformation:
+    """g -> g less its mean over all axes but the first, for two axes or more. Source: Yong et al. 2020."""
+    return stateless_by(_central)
+
+
+def _central(g: Any, s: Scalars) -> Any:
+    return g - c.mean(g, axes=tuple(range(1, g.ndim)), keep=True) if g.ndim > 1 else g
+
+
+def normalize_by_update_norm(scale_factor: Any = 1.0, eps: Any = 1e-6) -> GradientTransformation:
+    """g -> scale_factor g / (global_norm(g) + eps)."""
+
+    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        scalars = {"norm": global_norm(grads), "factor": scale_factor, "eps": eps}
+        return elementwise(_normalised, grads, scalars=scalars), state
+
+    return GradientTransformation(empty, update)
+
+
+def _normalised(g: Any, s: Scalars) -> Any:
+    return g / ((s["norm"] + s["eps"]) / s["factor"])
+
+
+def zero_nans() -> GradientTransformation:
+    """g -> 0 where it is NaN; the state says which parameters had NaNs."""
+
+    def init(params: Any) -> ZeroNansState:
+        return ZeroNansState(tree.map(lambda p: as_cell(False), params))
+
+    def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
+        found = tree.map(lambda g: compose(_any_nan, as_cell(g)), grads)
+        return elementwise(_without_nan, grads), ZeroNansState(found)
+
+    return GradientTransformation(init, update)
+
+
+def _any_nan(g: Any) -> Any:
+    return c.lt(c.number(0, g), c.reduce_sum(c.convert(c.ne(g, g), dtype=g.dtype), axes=tuple(range(g.ndim))))
+
+
+def _without_nan(g: Any, s: Scalars) -> Any:
+    return c.select(c.ne(g, g), c.number(0, g), g)
+
+
+def keep_params_nonnegative() -> GradientTransformation:
+    """g -> -p where p + g is below 0."""
+    return stateless_by(_nonnegative, params=True)
+
+
+def _nonnegative(g: Any, p: Any, s: Scalars) -> Any:
+    return c.select(c.lt(p + g, c.number(0, g)), -p, g)
 
 
 def apply_updates(params: Any, updates: Any) -> Any:
     """params + updates, leaf by leaf, in the parameters' dtypes."""
-    return elementwise(_added_leaf, params, updates)
+    return elementwise(_added, params, updates, keep=True)
 
 
-def _added_leaf(p: Any, u: Any) -> Any:
-    return p + like(u, p)
+def incremental_update(new_tensors: Any, old_tensors: Any, step_size: Any) -> Any:
+    """step_size * new + (1 - step_size) * old, leaf by leaf: a running mean of parameters."""
+    return elementwise(_blended, new_tensors, old_tensors, scalars={"step": step_size}, prepare=_blend)
+
+
+def _blend(s: Scalars) -> dict[str, Any]:
+    return {"step": s["step"], "rest": c.number(1, s["step"]) - s["step"]}
+
+
+def _blended(new: Any, old: Any, s: Scalars) -> Any:
+    return new * s["step"] + old * s["rest"]
+
+
+def periodic_update(new_tensors: Any, old_tensors: Any, steps: Any, update_period: Any) -> Any:
+    """The new tree where steps is a multiple of update_period, else the old one."""
+    return elementwise(_periodic, new_tensors, old_tensors, scalars={"steps": steps, "period": update_period}, prepare=_due)
+
+
+def _due(s: Scalars) -> dict[str, Any]:
+    left = c.remainder(s["steps"], s["period"])
+    return {"due": c.eq(left, c.number(0, left))}
+
+
+def _periodic(new: Any, old: Any, s: Scalars) -> Any:
+    return c.select(s["due"], new, old)
+
+
+def _added(p: Any, u: Any, s: Scalars) -> Any:
+    return p + u

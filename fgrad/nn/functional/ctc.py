@@ -78,7 +78,7 @@ def _rest(x: Any) -> Any:
 def _lengths(x: Any, like: Any) -> Any:
     """Lengths as int64[n]."""
     t: Any = x if isinstance(x, Cell) else as_tensor(np.asarray(list(x) if isinstance(x, Sequence) else x, np.int64))
-    return view_as_shape(t.long(), (t._type.size,))
+    return view_as_shape(convert(t, INT64), (t._type.size,))
 
 
 def _padded(targets: Any, lengths: Any) -> Any:
@@ -115,7 +115,7 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
         raise ShapeError(f"input_lengths and target_lengths must be of size batch_size {n}, found {inputs._type} and {lengths._type}",
                          where=caller(), fix="give one length for each example")  # fmt: skip
     rows = targets.unsqueeze(0) if single and targets._type.ndim == 1 else targets
-    rows = _padded(rows, target_lengths) if rows._type.ndim == 1 else rows.long()
+    rows = _padded(rows, target_lengths) if rows._type.ndim == 1 else convert(rows, INT64)
     loss = compose(_ctc_rule, logp, rows, inputs, lengths, blank=int(blank))
     if zero_infinity:
         loss = where(loss == math.inf, 0.0 * lengths.to(loss.dtype), loss)
