@@ -15,15 +15,25 @@ from fgrad.eager.arrays import array_of, call, shape_of
 from fgrad.eager.cell import Cell
 from fgrad.eager.generator import key_data as words_of_seed
 from fgrad.eager.operands import compose, convert, is_integer
-from fgrad.errors import DtypeError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.primitives import sampling
 
 UINT32 = np.dtype("uint32")
 
 
-def key(seed: Any) -> Any:
-    """The key of a seed: a Python integer (its low 64 bits count) or an integer array of shape ()."""
+IMPL = "philox4x32"  # the one generator there is
+
+
+def known(impl: Any) -> None:
+    """Raises ArgumentError for a generator of another name."""
+    if impl not in (None, IMPL):
+        raise ArgumentError(f"there is no generator {impl!r}", where=caller(), fix=f"leave impl out: it is {IMPL!r}")
+
+
+def key(seed: Any, *, impl: str | None = None) -> Any:
+    """The key of a seed: a Python integer (its low 64 bits count) or an integer array of shape (). impl: None or "philox4x32"."""
+    known(impl)
     if not isinstance(seed, Cell):
         return array_of(words_of_seed(operator.index(seed)))
     x = array_of(seed)
@@ -62,9 +72,20 @@ def fold_in(key: Any, data: Any) -> Any:
     return compose(sampling.fold, checked(key), convert(array_of(data), UINT32))
 
 
-def wrap_key_data(data: Any) -> Any:
+def wrap_key_data(data: Any, *, impl: str | None = None) -> Any:
     """A key from its two words."""
+    known(impl)
     return checked(data)
+
+
+def key_impl(keys: Any) -> str:
+    """The name of the generator: "philox4x32"."""
+    return IMPL
+
+
+def clone(key: Any) -> Any:
+    """The same key, for a use that is meant to give the same numbers again."""
+    return array_of(key)
 
 
 def key_data(keys: Any) -> Any:
