@@ -269,3 +269,9 @@ def test_lines_and_elements_by_vmap():
     assert jnp.isscalar(jnp.array(1.0))
     assert not jnp.isscalar(jnp.ones(1))
     assert sorted(jnp.partition(jnp.array([3, 1, 2]), 1).tolist()) == [1, 2, 3]
+
+
+def test_nested_numbers_in_a_given_dtype_are_not_rounded_first() -> None:
+    assert np.asarray(jnp.array([0.1, [0.2][0]], dtype="float64")).tolist() == [0.1, 0.2]
+    assert jnp.asarray([16777217.0], "float64").tolist() == [16777217.0]
+    assert jnp.asarray([jnp.asarray(1), 2], "float64").tolist() == [1.0, 2.0]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager import arrays
-from fgrad.eager.arrays import array_of, as_dtype, call, face, shape_of
+from fgrad.eager.arrays import any_cell, array_of, as_dtype, call, face, shape_of
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import host_array
 from fgrad.eager.operands import compose, convert, default_float, number_dtype, recorded
@@ -36,7 +36,8 @@ def array(object: Any, dtype: Any = None, copy: bool = True, order: Any = None, 
     >>> jnp.array([1.0, 2.0])
     Array([1., 2.], dtype=float32)
     """
-    x = array_of(object) if isinstance(object, Cell | list | tuple) or dtype is None else from_host(object, dtype)
+    known = dtype is None or isinstance(object, Cell) or (isinstance(object, list | tuple) and any_cell(object))
+    x = array_of(object) if known else from_host(object, dtype)
     x = x if dtype is None else convert(x, as_dtype(dtype))
     extra = ndmin - x._type.ndim
     return on(x if extra <= 0 else arrays.reshape(x, (1,) * extra + x._type.shape), device)
