@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fgrad import numpy as numpy
     from fgrad import optim as optim
     from fgrad import random as random
+    from fgrad import scipy as scipy
     from fgrad import signal as signal
     from fgrad import special as special
     from fgrad import utils as utils
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _LAZY = (
-    "amp", "autograd", "cpu", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "signal",
-    "special", "utils",
+    "amp", "autograd", "cpu", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "scipy",
+    "signal", "special", "utils",
 )  # fmt: skip
 
 __all__ = [

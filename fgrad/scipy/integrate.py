@@ -1,0 +1,5 @@
+"""scipy.integrate."""
+
+from fgrad.numpy import trapezoid
+
+__all__ = ["trapezoid"]
