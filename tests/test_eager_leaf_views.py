@@ -66,3 +66,15 @@ def test_writes_to_such_a_leaf_are_refused(T: Any) -> None:
     z = T.tensor([1.0, 2.0]).detach().requires_grad_()
     with pytest.raises(RuntimeError, match="leaf"):
         z.add_(1)
+
+
+def test_a_view_first_used_under_no_grad_stays_differentiable() -> None:
+    w = fgrad.ones(2, 2, requires_grad=True)
+    v = w.reshape(4)
+    with fgrad.no_grad():
+        v.sum().item()
+        inside = v * 2
+    assert v.requires_grad
+    assert not inside.requires_grad
+    (v * v).sum().backward()
+    assert w.grad.tolist() == [[2, 2], [2, 2]]

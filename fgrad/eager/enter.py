@@ -127,7 +127,13 @@ def enter_view(tape: Tape, x: Cell) -> Value:
             v = tape.input(x._value.type, data)
             tape.cells[v] = x
             return v
-    return follow(tape, enter(tape, base), extra.path)
+    if tape.smooth or not x._value.needs:
+        return follow(tape, enter(tape, base), extra.path)
+    tape.switch(True)  # under no_grad, of a view taken outside: it stays differentiable
+    try:
+        return follow(tape, enter(tape, base), extra.path)
+    finally:
+        tape.switch(False)
 
 
 def follow(tape: Tape, v: Value, path: tuple[Any, ...]) -> Value:
