@@ -133,7 +133,7 @@ class ModuleList(Listed):
     def __repr__(self) -> str:
         """Equal neighbours on one line, as in `(0-2): 3 x Linear(...)`."""
         if not len(self):
-            return "ModuleList()"
+            return f"{type(self).__name__}()"
         runs: list[list[Any]] = []
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][1] == text:
@@ -141,7 +141,7 @@ class ModuleList(Listed):
             else:
                 runs.append([i, text, i])
         lines = [f"({a}): {t}" if a == b else f"({a}-{b}): {b - a + 1} x {t}" for a, t, b in runs]
-        return "ModuleList(\n  " + "\n  ".join(line.replace("\n", "\n  ") for line in lines) + "\n)"
+        return f"{type(self).__name__}(\n  " + "\n  ".join(line.replace("\n", "\n  ") for line in lines) + "\n)"
 
 
 class ModuleDict(Module):

@@ -196,7 +196,8 @@ class LayerModule(Module):
     def forward(self, *xs: Any) -> Any:
         """The layer on this module's own parameters; new state is kept."""
         layer = self.layer
-        params = {k: self._parameters[k] for k in layer.params}
+        held = self._parameters
+        params = {k: held[k] if k in held else getattr(self, k) for k in layer.params}  # computed ones: nn.utils.parametrize
         if not layer.state:
             return layer.apply(params, {}, *xs, train=self.training, key=None)[0]
         y, new = layer.apply(params, dict(self._buffers), *xs, train=self.training, key=None)

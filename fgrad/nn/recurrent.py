@@ -155,7 +155,7 @@ class RNNBase(LayerModule):
         """The tensors of each layer and direction."""
         names, count = list(self.layer.params), self.num_layers * (2 if self.bidirectional else 1)
         size = len(names) // count
-        return [[self._parameters[name] for name in names[i * size : (i + 1) * size]] for i in range(count)]
+        return [[getattr(self, name) for name in names[i * size : (i + 1) * size]] for i in range(count)]
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(results, last states); of a PackedSequence a PackedSequence."""

@@ -1,87 +1,37 @@
-"""PyTorch's nn.utils: clipping gradients, parameters as one vector."""
+"""PyTorch's nn.utils: clipping, parameters as one vector, parametrisations, pruning, fusing batch norms.
+
+Inside: convert_parameters < prune; weight_norm < spectral_norm < parametrizations; parametrize < parametrizations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from fgrad.errors import ArgumentError
-from fgrad.functions.creation import zeros
-from fgrad.functions.inplace import set_grad
-from fgrad.functions.reductions import norm
-from fgrad.functions.shape import cat, stack
-from fgrad.functions.tensor import Tensor
-from fgrad.ir.apply import caller
+from fgrad.nn.utils import clip_grad as clip_grad
+from fgrad.nn.utils import convert_parameters as convert_parameters
+from fgrad.nn.utils import fusion as fusion
+from fgrad.nn.utils import init as init
+from fgrad.nn.utils import memory_format as memory_format
+from fgrad.nn.utils import parametrizations as parametrizations
+from fgrad.nn.utils import parametrize as parametrize
+from fgrad.nn.utils import prune as prune
 from fgrad.nn.utils import rnn as rnn
+from fgrad.nn.utils import stateless as stateless
+from fgrad.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+from fgrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from fgrad.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights, fuse_linear_bn_eval, fuse_linear_bn_weights
+from fgrad.nn.utils.init import skip_init
+from fgrad.nn.utils.memory_format import convert_conv2d_weight_memory_format, convert_conv3d_weight_memory_format
+from fgrad.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from fgrad.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
-    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
-    "parameters_to_vector", "vector_to_parameters",
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "convert_conv2d_weight_memory_format",
+    "convert_conv3d_weight_memory_format", "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights", "get_total_norm", "parameters_to_vector", "remove_spectral_norm", "remove_weight_norm", "skip_init",
+    "spectral_norm", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
-
-
-def gradients(parameters: Any) -> list[Any]:
-    """The gradients that are there, of one parameter or several."""
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    return [p.grad for p in given if p.grad is not None]
-
-
-def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None) -> Any:
-    """The norm of several tensors taken as one vector; 0 of none. RuntimeError if asked and it is not finite."""
-    xs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    before = set_grad(False)
-    try:
-        total = norm(stack([norm(x, float(norm_type)) for x in xs]), float(norm_type)) if xs else zeros(())
-    finally:
-        set_grad(before)
-    if error_if_nonfinite and not total.isfinite().item():
-        raise ArgumentError(f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "
-                            "cannot be clipped.", where=caller(), fix="set error_if_nonfinite=False to scale by it anyway")  # fmt: skip
-    return total
-
-
-def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
-    """Gradients times max_norm / (total_norm + 1e-6) where that is below 1, in place."""
-    before = set_grad(False)
-    try:
-        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        for g in gradients(parameters):
-            g.mul_(scale.to(g.dtype))
-    finally:
-        set_grad(before)
-
-
-def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
-                    foreach: bool | None = None) -> Any:  # fmt: skip
-    """Scales gradients down, in place, so that their norm as one vector is at most max_norm; returns it as it was."""
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    total = get_total_norm(gradients(given), norm_type, error_if_nonfinite)
-    clip_grads_with_norm_(given, max_norm, total)
-    return total
-
-
-clip_grad_norm = clip_grad_norm_  # PyTorch's old name
-
-
-def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
-    """Gradients clamped to [-clip_value, clip_value], in place."""
-    before = set_grad(False)
-    try:
-        for g in gradients(parameters):
-            g.clamp_(-float(clip_value), float(clip_value))
-    finally:
-        set_grad(before)
-
-
-def parameters_to_vector(parameters: Iterable[Any]) -> Any:
-    """All parameters, flattened, one after the other."""
-    return cat([p.reshape(-1) for p in parameters])
-
-
-def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
-    """Copies the parts of a vector into parameters, in order."""
-    at = 0
-    for p in parameters:
-        n = p.numel()
-        p.data = vec[at : at + n].view_as(p).detach()
-        at += n
