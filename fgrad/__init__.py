@@ -26,30 +26,35 @@ from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
 
 if TYPE_CHECKING:
+    from fgrad import ad_checkpoint as ad_checkpoint
     from fgrad import amp as amp
     from fgrad import autograd as autograd
     from fgrad import cpu as cpu
     from fgrad import cuda as cuda
+    from fgrad import debug as debug
     from fgrad import fft as fft
     from fgrad import func as func
+    from fgrad import image as image
     from fgrad import inspector as inspector
     from fgrad import lax as lax
     from fgrad import linalg as linalg
     from fgrad import masked as masked
     from fgrad import nn as nn
     from fgrad import numpy as numpy
+    from fgrad import ops as ops
     from fgrad import optim as optim
     from fgrad import random as random
     from fgrad import scipy as scipy
     from fgrad import signal as signal
     from fgrad import special as special
+    from fgrad import tree_util as tree_util
     from fgrad import utils as utils
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
 _LAZY = (
-    "amp", "autograd", "cpu", "cuda", "fft", "func", "inspector", "lax", "linalg", "masked", "nn", "numpy", "optim", "random", "scipy",
-    "signal", "special", "utils",
+    "ad_checkpoint", "amp", "autograd", "cpu", "cuda", "debug", "fft", "func", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
+    "ops", "optim", "random", "scipy", "signal", "special", "tree_util", "utils",
 )  # fmt: skip
 
 __all__ = [
@@ -96,11 +101,19 @@ _OF_NN = frozenset(
     pixel_unshuffle poisson_nll_loss prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_ triplet_margin_loss""".split()
 )
 
+_OF_JAX = frozenset(
+    """Array block_until_ready clear_caches closure_convert custom_gradient default_backend device_count device_get device_put devices
+    effects_barrier jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
+    process_index typeof""".split()
+)
+
 
 def __getattr__(name: str) -> Any:
-    """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too."""
+    """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too, JAX those of jax_names."""
     if name in _OF_NN:
         return getattr(importlib.import_module("fgrad.nn.functional"), name)
+    if name in _OF_JAX:
+        return getattr(importlib.import_module("fgrad.jax_names"), name)
     if name in _LAZY:
         return importlib.import_module(f"fgrad.{name}")
     if name == "inspect":
@@ -109,4 +122,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_OF_NN})
+    return sorted({*globals(), *__all__, *_OF_JAX, *_OF_NN})

@@ -14,7 +14,7 @@ from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import random_state
 from fgrad.ir.apply import caller
 from fgrad.ir.primitive import REGISTRY
-from fgrad.primitives.regions.policies import Policy, check_policy
+from fgrad.primitives.regions.policies import Policy, check_policy, saves
 
 
 class Policies:
@@ -45,6 +45,17 @@ class Policies:
         """Keeps what either policy keeps."""
         return ("both", policy_1, policy_2)
 
+    @staticmethod
+    def save_and_offload_only_these_names(*, names_which_can_be_saved: Sequence[str], names_which_can_be_offloaded: Sequence[str],
+                                          offload_src: str = "device", offload_dst: str = "pinned_host") -> Policy:  # fmt: skip
+        """Keeps values of all these names where they are: there is no second memory to move them to."""
+        return ("only", *names_which_can_be_saved, *names_which_can_be_offloaded)
+
+    @staticmethod
+    def offload_dot_with_no_batch_dims(offload_src: str = "device", offload_dst: str = "pinned_host") -> Policy:
+        """dots_with_no_batch_dims_saveable: there is no second memory to move them to."""
+        return "unbatched_dots"
+
 
 checkpoint_policies = Policies()
 
@@ -60,7 +71,8 @@ def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = Tru
                static_argnums: int | Sequence[int] = ()) -> Any:  # fmt: skip
     """`fun`, with values its reverse pass needs computed again from the arguments.
 
-    policy: what is kept all the same, from `checkpoint_policies`; nothing unless given.  prevent_cse: accepted,
+    policy: what is kept all the same, from `checkpoint_policies`, or a function
+    `policy(primitive, *operand types, **params) -> bool`; nothing unless given.  prevent_cse: accepted,
     recomputation is never shared with the forward pass.  static_argnums: arguments passed as they are.
     Random draws come out the same in the recomputation.
     Source: Chen et al. 2016, arXiv:1604.06174.
@@ -87,6 +99,9 @@ def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = Tru
         r = record_call(call, "checkpoint", types_of(cells), build)
         if not r.n_out:
             return tree.unflatten(r.out_spec, [])
+        if callable(policy):
+            for v in r.graph.values():  # what it raises, it raises here
+                saves(policy)(v)
         operands = [*enter_cells([*cells, *r.captured]), *random_state(THREAD.tape, r)]
         found = region("checkpoint", operands, graph=closed(r.graph.inputs, r.graph.outputs), policy=policy or "nothing")
         return tree.unflatten(r.out_spec, wrap_results(found, r.classes, [*cells, *r.captured]))

@@ -1,6 +1,6 @@
 """JAX's lax: control flow, slices at run time, and strict names over the primitives.
 
-Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans.
+Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, more.
 """
 
 from fgrad.eager.branches import cond, switch
@@ -13,6 +13,8 @@ from fgrad.lax.convolution import (
     conv_with_general_padding,
     reduce_window,
 )
+from fgrad.lax.more import *  # noqa: F403  # listed in more.__all__
+from fgrad.lax.more import __all__ as _more
 from fgrad.lax.operators import *  # noqa: F403  # listed in operators.__all__
 from fgrad.lax.operators import __all__ as _operators
 from fgrad.lax.operators import reshape_ as reshape
@@ -30,6 +32,7 @@ from fgrad.lax.slicing import (
 )
 
 __all__ = [
+    *_more,
     *_operators,
     "ConvDimensionNumbers",
     "associative_scan",

@@ -38,7 +38,7 @@ from fgrad.primitives.linear import dot_general as dot_values
 
 __all__ = [
     "RoundingMethod", "abs", "acos", "acosh", "add", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh", "batch_matmul",
-    "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast",
     "broadcast_in_dim", "broadcasted_iota", "cbrt", "ceil", "clamp", "concatenate", "convert_element_type", "cos",
     "cosh", "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "eq",
     "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "full", "full_like", "ge", "gt",
@@ -180,11 +180,6 @@ def clamp(min: Any, x: Any, max: Any) -> Any:
 def convert_element_type(operand: Any, new_dtype: Any) -> Any:
     """The array in another dtype."""
     return convert(array_of(operand), as_dtype(new_dtype))
-
-
-def bitcast_convert_type(operand: Any, new_dtype: Any) -> Any:
-    """The bits read as another dtype of the same width."""
-    return call("bitcast", array_of(operand), dtype=as_dtype(new_dtype))
 
 
 def stop_gradient(x: Any) -> Any:

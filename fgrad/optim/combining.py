@@ -256,7 +256,7 @@ def apply_every(k: Any = 1) -> GradientTransformation:
 
     def update(grads: Any, state: ApplyEvery, params: Any = None, **hyper: Any) -> tuple[Any, ApplyEvery]:
         new, after = inner.update(grads, state, params, **hyper)
-        return new, ApplyEvery(compose(_wrapped, as_cell(after.count), as_cell(np.int32(k))), after.grad_acc)
+        return new, ApplyEvery(compose(_wrapped, as_cell(after.count), as_cell(np.asarray(k, np.int32))), after.grad_acc)
 
     return GradientTransformation(inner.init, update)
 

@@ -217,10 +217,10 @@ def _sm3(g: Any, m: Any, *lines: Any, b1: float, b2: float, eps: float) -> tuple
 
 def factored(shape: tuple[int, ...], on: bool, least: int) -> tuple[int, int] | None:
     """The second largest and the largest axis, if both are at least `least` long."""
-    order = np.argsort(shape)
+    order = sorted(range(len(shape)), key=shape.__getitem__)
     if not on or len(shape) < 2 or shape[order[-2]] < least:
         return None
-    return int(order[-2]), int(order[-1])
+    return order[-2], order[-1]
 
 
 def scale_by_factored_rms(factored: bool = True, decay_rate: Any = 0.8, step_offset: Any = 0, min_dim_size_to_factor: int = 128,

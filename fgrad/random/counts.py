@@ -40,7 +40,7 @@ def rejected(key: Any, shape: tuple[int, ...], propose: Any) -> Any:
         return i + 1, done | taken, pick(done, x, k)
 
     zero = shaped(0.0, shape, FLOAT64)
-    return while_loop(lambda state: ~all_of(state[1]), body, (array_of(np.int32(0)), zero != zero, zero))[2]
+    return while_loop(lambda state: ~all_of(state[1]), body, (array_of(np.asarray(0, np.int32)), zero != zero, zero))[2]
 
 
 def walked(u: Any, first: Any, ratio: Any, last: float = 1000.0) -> Any:
@@ -52,7 +52,7 @@ def walked(u: Any, first: Any, ratio: Any, last: float = 1000.0) -> Any:
         p = p * ratio(k + 1)
         return k + 1, p, pick(more, total + p, total), pick(more, found + 1, found)
 
-    start = (array_of(np.float64(0)), first, first, u * 0)
+    start = (array_of(np.asarray(0.0)), first, first, u * 0)
     return while_loop(lambda state: ~all_of(state[2] >= u) & (state[0] < last), body, start)[3]
 
 

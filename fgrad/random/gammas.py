@@ -63,7 +63,7 @@ def log_gamma(key: Any, a: Any) -> Any:
         take = inside & (logs(open_unit(keys[1], shape, d)) < bound)
         return i + 1, done | take, pick(done, x, log_v)
 
-    start = (array_of(np.int32(0)), a != a, a * 0)
+    start = (array_of(np.asarray(0, np.int32)), a != a, a * 0)
     _, _, log_v = while_loop(lambda state: ~all_of(state[1]), body, start)
     return log_v + logs(shift) + pick(small, logs(open_unit(boost, shape, d)) / a, 0)
 
@@ -88,7 +88,7 @@ def gamma_slope(a: Any, log_x: Any) -> Any:
         return ~all_of(term <= 1e-17 * total) & (n < 10000)
 
     start = 1 / a
-    _, _, _, total, moved = while_loop(going, body, (array_of(np.float64(0)), start, start, start, -start * start))
+    _, _, _, total, moved = while_loop(going, body, (array_of(np.asarray(0.0)), start, start, start, -start * start))
     return convert(-(total * (log_x - call("digamma", a)) + moved), d)
 
 

@@ -1,7 +1,8 @@
 """What a checkpoint keeps for its reverse pass: policies as static parameters, so that they can be printed and parsed.
 
 A policy is a word of POLICIES, or a tuple: ("only", *names), ("any_but", *names), ("anything_except", *names) about
-values named by the `checkpoint_name` operation, ("both", policy, policy) for what either keeps.
+values named by the `checkpoint_name` operation, ("both", policy, policy) for what either keeps; or JAX's kind, a function
+`policy(primitive, *operand types, **params) -> bool` (printed by its name, not parsed back in another process).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from fgrad.errors import ArgumentError, Where
 from fgrad.ir.graph import Value
 from fgrad.primitives.regions.parts import costly
 
-Policy = str | tuple[Any, ...]
+Policy = str | tuple[Any, ...] | Callable[..., bool]
 Save = Callable[[Value], bool]
 PRODUCTS = frozenset(("dot_general", "conv", "conv_dx", "conv_dw"))
 POLICIES: dict[str, Save] = {
@@ -40,6 +41,8 @@ def is_policy(policy: Any) -> bool:
     """True for a policy as above."""
     if isinstance(policy, str):
         return policy in POLICIES
+    if callable(policy):
+        return True
     if not isinstance(policy, tuple) or not policy:
         return False
     if policy[0] == "both":
@@ -60,6 +63,8 @@ def saves(policy: Policy) -> Save:
     """The test whether a computed value is kept."""
     if isinstance(policy, str):
         return POLICIES[policy]
+    if callable(policy):
+        return lambda v: v.prim is not None and bool(policy(v.prim, *[x.type for x in v.operands], **v.named_params))
     kind, *rest = policy
     if kind == "both":
         first, second = saves(rest[0]), saves(rest[1])
