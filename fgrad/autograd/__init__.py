@@ -1,11 +1,16 @@
-"""PyTorch's autograd namespace: grad, backward, Function, grad modes, Variable (its old name for a tensor)."""
+"""PyTorch's autograd namespace: grad, backward, Function, grad modes, checks, Variable (its old name for a tensor).
+
+Inside, none importing another: anomaly_mode, forward_ad, function, functional, grad_mode, gradcheck, graph. Imports functions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from fgrad.autograd import function as function
+from fgrad.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+from fgrad.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
+from fgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from fgrad.eager import autograd as engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.function import Function
@@ -22,14 +27,24 @@ from fgrad.functions.tensor import Tensor
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "Variable",
+    "anomaly_mode",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "function",
+    "functional",
     "grad",
+    "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 

@@ -247,6 +247,8 @@ def start(tape: Tape, roots: Sequence[Any], gradients: Sequence[Any]) -> Cts:
 
 def backward(roots: Sequence[Any], gradients: Sequence[Any], retain: bool, create: bool, inputs: Sequence[Any] | None) -> None:
     """Adds derivatives into `.grad` of every leaf (of `inputs`, if given) the roots were computed from."""
+    if THREAD.anomaly is not None:
+        THREAD.anomaly(roots, gradients)
     tape = THREAD.tape
     given = start(tape, roots, gradients)
     if inputs is None:
@@ -316,6 +318,8 @@ def consume(tape: Tape, given: Cts) -> None:
 def gradients(outputs: Sequence[Any], inputs: Sequence[Any], cts: Sequence[Any], retain: bool, create: bool,
               allow_unused: bool, cls: type[Cell]) -> tuple[Any, ...]:  # fmt: skip
     """The derivatives themselves, without touching `.grad`."""
+    if THREAD.anomaly is not None:
+        THREAD.anomaly(outputs, cts)
     tape = THREAD.tape
     given = start(tape, outputs, cts)
     ends = tuple([t._value if t._tape is tape else enter(tape, t) for t in inputs])

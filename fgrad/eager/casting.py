@@ -30,7 +30,8 @@ class Casting(NamedTuple):
 def switch(state: Casting | None) -> Casting | None:
     """Puts a state in force for this thread; returns the former one."""
     global USED
-    before, THREAD.casting = THREAD.casting, state
+    before: Casting | None = THREAD.casting
+    THREAD.casting = state
     USED = USED or state is not None
     return before
 

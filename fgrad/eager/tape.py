@@ -131,6 +131,7 @@ class Thread(threading.local):
     def __init__(self) -> None:
         self.grad = True
         self.inference = False
+        self.anomaly: Any = None  # called with roots and their gradients before every backward, see autograd.anomaly_mode
         self.casting: Any = None  # the state of autocast, see casting
         self.depth = 0  # nesting of grad, jvp, vmap calls in progress
         self.tape = Tape(Interned())

@@ -3,9 +3,9 @@
 Inside: transforms, those whose signatures or results are PyTorch's own.
 """
 
-from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, vjp
+from fgrad.eager.grad import hessian, jacfwd, jacrev
 from fgrad.eager.vmap import vmap
-from fgrad.func.transforms import functionalize, grad_and_value, jvp, linearize, stack_module_state
+from fgrad.func.transforms import functionalize, grad, grad_and_value, jvp, linearize, stack_module_state, vjp
 from fgrad.nn import functional_call
 
 __all__ = [

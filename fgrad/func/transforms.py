@@ -26,9 +26,46 @@ def grad_and_value(func: Function, argnums: int | Sequence[int] = 0, has_aux: bo
 
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         value, gradient = both(*args, **kwargs)
-        return gradient, value
+        return mirrored(gradient), value
 
     return wrapped
+
+
+def mirrored(cotangents: Any) -> Any:
+    """Cotangents between the engine's convention and PyTorch's: for complex numbers one is the conjugate of the other."""
+    return tree.map(lambda x: x.conj() if x.is_complex() else x, cotangents)
+
+
+def grad(func: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
+    """The gradient function of the scalar `func`, in PyTorch's convention for complex numbers; with has_aux (gradient, aux).
+
+    >>> import fgrad as torch
+    >>> torch.func.grad(lambda x: x**2)(torch.tensor(3.0))
+    tensor(6.)
+    """
+    plain = transforms.grad(func, argnums, has_aux)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        found = plain(*args, **kwargs)
+        return (mirrored(found[0]), found[1]) if has_aux else mirrored(found)
+
+    return wrapped
+
+
+def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
+    """(func(*primals), the function from cotangents of it to those of the primals), and aux if it returns (output, aux).
+
+    >>> import fgrad as torch
+    >>> out, pull = torch.func.vjp(torch.sin, torch.tensor(0.0))
+    >>> pull(torch.tensor(2.0))
+    (tensor(2.),)
+    """
+    out, pull, *aux = transforms.vjp(func, *primals, has_aux=has_aux)
+
+    def back(cotangents: Any) -> Any:
+        return mirrored(pull(mirrored(cotangents)))
+
+    return (out, back, *aux)
 
 
 def jvp(func: Function, primals: Sequence[Any], tangents: Sequence[Any], *, strict: bool = False, has_aux: bool = False) -> Any:
