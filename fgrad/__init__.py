@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from fgrad import cuda as cuda
     from fgrad import debug as debug
     from fgrad import fft as fft
+    from fgrad import flatten_util as flatten_util
     from fgrad import func as func
+    from fgrad import hub as hub
     from fgrad import image as image
     from fgrad import inspector as inspector
     from fgrad import lax as lax
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _LAZY = (
-    "ad_checkpoint", "amp", "autograd", "cpu", "cuda", "debug", "fft", "func", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
+    "ad_checkpoint", "amp", "autograd", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
     "ops", "optim", "random", "scipy", "signal", "special", "tree_util", "utils",
 )  # fmt: skip
 
