@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.utils.parametrizations as their_p
-import torch.nn.utils.parametrize as their_parametrize
-import torch.nn.utils.prune as their_prune
 
 import fgrad
 from fgrad.nn import utils
 from fgrad.nn.utils import parametrizations, parametrize, prune
 
+torch = pytest.importorskip("torch")
+their_p, their_parametrize = pytest.importorskip("torch.nn.utils.parametrizations"), pytest.importorskip("torch.nn.utils.parametrize")
+their_prune = pytest.importorskip("torch.nn.utils.prune")
 pytestmark = pytest.mark.oracle
 
 

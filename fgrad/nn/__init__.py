@@ -5,6 +5,8 @@ transposed; simple < activations, losses, pooling, shaping; recurrence, utils < 
 """
 
 from fgrad.nn import functional, grad, init, initializers, parameter, utils
+from fgrad.nn import modules as modules
+from fgrad.nn import parallel as parallel
 from fgrad.nn.activations import (
     CELU,
     ELU,
@@ -155,6 +157,7 @@ from fgrad.nn.normalisation import (
     batch_norm3d,
     layer_norm,
 )
+from fgrad.nn.parallel import DataParallel
 from fgrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from fgrad.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -241,7 +244,7 @@ __all__ = [
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Bilinear", "Buffer", "CTCLoss", "ChannelShuffle", "CircularPad1d",
     "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "Conv1d", "Conv2d",
     "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "CosineEmbeddingLoss", "CosineSimilarity",
-    "CrossEntropyLoss", "CrossMapLRN2d", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
+    "CrossEntropyLoss", "CrossMapLRN2d", "DataParallel", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Embedding",
     "EmbeddingBag", "FeatureAlphaDropout", "Flatten", "Fold", "FractionalMaxPool2d", "FractionalMaxPool3d",
     "GRUCell", "GaussianNLLLoss", "GroupNorm", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
     "HingeEmbeddingLoss", "HuberLoss", "Identity", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",

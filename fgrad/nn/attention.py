@@ -18,6 +18,8 @@ from fgrad.nn.dropout import Dropout
 from fgrad.nn.functional.attention import as_scores
 from fgrad.nn.module import Module
 from fgrad.nn.normalisation import LayerNorm
+from fgrad.nn.sdpa import SDPBackend as SDPBackend
+from fgrad.nn.sdpa import sdpa_kernel as sdpa_kernel
 
 
 class NonDynamicallyQuantizableLinear(Linear, of=linear):

@@ -4,6 +4,7 @@ Pure: rules < leafwise < directions < sizes; leafwise < transform < combining < 
 Stateful: rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler < swa_utils.
 """
 
+from fgrad.functions.spellings import spelled as _spelled
 from fgrad.optim import losses, lr_scheduler, schedules, swa_utils
 from fgrad.optim.aliases import (
     AsgdState,
@@ -182,6 +183,11 @@ from fgrad.optim.wrappers import (
     skip_large_updates,
     skip_not_finite,
 )
+
+for _name in "Adadelta Adafactor Adagrad Adam Adamax AdamW ASGD LBFGS Muon NAdam RAdam RMSprop Rprop SGD SparseAdam".split():
+    _file = {"Adafactor": "_adafactor", "Muon": "_muon", "SparseAdam": "sparse_adam"}.get(_name, _name.lower())
+    if _file != "lbfgs":  # a file of ours, with the class in it
+        _spelled(f"{__name__}.{_file}", {_name: globals()[_name]})
 
 __all__ = [
     "ASGD",

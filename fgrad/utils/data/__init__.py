@@ -3,6 +3,7 @@
 Inside: sampler < distributed, dataset < collate < worker < loader.
 """
 
+from fgrad.functions.spellings import spelled as _spelled
 from fgrad.utils.data.collate import default_collate, default_convert
 from fgrad.utils.data.dataset import (
     ChainDataset,
@@ -25,6 +26,10 @@ from fgrad.utils.data.sampler import (
     WeightedRandomSampler,
 )
 from fgrad.utils.data.worker import get_worker_info
+
+_COLLATE = {"default_collate": default_collate, "default_convert": default_convert}
+_spelled(f"{__name__}.dataloader", {"DataLoader": DataLoader, "get_worker_info": get_worker_info, **_COLLATE})
+_spelled(f"{__name__}._utils", {"collate": _spelled(f"{__name__}._utils.collate", _COLLATE)})
 
 __all__ = [
     "BatchSampler",
