@@ -21,6 +21,7 @@ from fgrad.eager.shapes import ShapeDtypeStruct, eval_shape, make_graph
 from fgrad.eager.vmap import vmap
 from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
 from fgrad.functions import __all__ as _functions
+from fgrad.functions import scripted as _scripted
 from fgrad.functions.compiled import compile
 from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
@@ -108,6 +109,9 @@ _OF_JAX = frozenset(
     effects_barrier jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
     process_index typeof""".split()
 )
+
+
+vars(jit).update({n.rstrip("_"): getattr(_scripted, n) for n in _scripted.__all__})  # PyTorch's jit is a namespace
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,21 @@
-"""Graph -> Program. The only room that knows cupy and llvmlite."""
+"""Graph -> Program. The only room that knows cupy and llvmlite.
+
+Inside: numpy, cupy, devices. cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum, quantized hold PyTorch's flags of that name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fgrad.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum, quantized
 from fgrad.errors import need
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import Device
 
-__all__ = ["compile_graph", "interpret"]
+__all__ = [
+    "compile_graph", "cpu", "cuda", "cudnn", "interpret", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized",
+]  # fmt: skip
 
 
 def backend(graph: Graph) -> Any:
