@@ -1,21 +1,28 @@
 """Graph -> Program. The only room that knows cupy and llvmlite.
 
-Inside: numpy, cupy, devices. cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum, quantized hold PyTorch's flags of that name.
+Inside: numpy, cupy, devices. cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum, quantized hold PyTorch's flags of that name
+and are imported when first named.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fgrad.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum, quantized
 from fgrad.errors import need
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import Device
 
-__all__ = [
-    "compile_graph", "cpu", "cuda", "cudnn", "interpret", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized",
-]  # fmt: skip
+_FLAGS = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized")
+__all__ = ["compile_graph", "interpret", *_FLAGS]
+
+
+def __getattr__(name: str) -> Any:
+    """PyTorch's flags."""
+    if name in _FLAGS:
+        return importlib.import_module(f"fgrad.backends.{name}")
+    raise AttributeError(f"module 'fgrad.backends' has no attribute {name!r}")
 
 
 def backend(graph: Graph) -> Any:
