@@ -1,11 +1,12 @@
 """Optimisers. Lower case: pure transforms with optax's contract; Capital: PyTorch's objects over the same rules.
 
-Pure: rules < leafwise < directions < sizes; leafwise < transform < combining < wrappers; all < aliases. schedules, losses: functions.
+Pure: rules < leafwise < directions < sizes; leafwise < transform < combining < wrappers; all < aliases; trees < newton. schedules, losses: functions.
 Stateful: rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler < swa_utils.
 """
 
 from fgrad.functions.spellings import spelled as _spelled
 from fgrad.optim import losses, lr_scheduler, schedules, swa_utils
+from fgrad.optim import trees as tree
 from fgrad.optim.aliases import (
     AsgdState,
     adabelief,
@@ -108,6 +109,16 @@ from fgrad.optim.losses import (
     squared_error,
 )
 from fgrad.optim.moments import Adam, Adamax, AdamW, NAdam, RAdam
+from fgrad.optim.newton import (
+    ScaleByBacktrackingLinesearchState,
+    ScaleByLBFGSState,
+    lbfgs,
+    polyak_sgd,
+    scale_by_backtracking_linesearch,
+    scale_by_lbfgs,
+    scale_by_polyak,
+    value_and_grad_from_state,
+)
 from fgrad.optim.optimizer import Optimizer
 from fgrad.optim.scales import Adadelta, Adafactor, Adagrad, RMSprop, SparseAdam
 from fgrad.optim.schedules import (
@@ -227,7 +238,9 @@ __all__ = [
     "ScaleByAdamState",
     "ScaleByAdanState",
     "ScaleByAmsgradState",
+    "ScaleByBacktrackingLinesearchState",
     "ScaleByBeliefState",
+    "ScaleByLBFGSState",
     "ScaleByLionState",
     "ScaleByNovogradState",
     "ScaleByOptimisticGradientState",
@@ -290,6 +303,7 @@ __all__ = [
     "l2_loss",
     "lamb",
     "lars",
+    "lbfgs",
     "linear_onecycle_schedule",
     "linear_schedule",
     "lion",
@@ -312,6 +326,7 @@ __all__ = [
     "periodic_update",
     "piecewise_constant_schedule",
     "piecewise_interpolate_schedule",
+    "polyak_sgd",
     "polynomial_schedule",
     "radam",
     "rmsprop",
@@ -323,8 +338,10 @@ __all__ = [
     "scale_by_adamax",
     "scale_by_adan",
     "scale_by_amsgrad",
+    "scale_by_backtracking_linesearch",
     "scale_by_belief",
     "scale_by_factored_rms",
+    "scale_by_lbfgs",
     "scale_by_learning_rate",
     "scale_by_lion",
     "scale_by_muon",
@@ -332,6 +349,7 @@ __all__ = [
     "scale_by_optimistic_gradient",
     "scale_by_param_block_norm",
     "scale_by_param_block_rms",
+    "scale_by_polyak",
     "scale_by_radam",
     "scale_by_rms",
     "scale_by_rprop",
@@ -362,6 +380,8 @@ __all__ = [
     "stateless_with_tree_map",
     "swa_utils",
     "trace",
+    "tree",
+    "value_and_grad_from_state",
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",
     "warmup_exponential_decay_schedule",
