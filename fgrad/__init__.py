@@ -105,8 +105,8 @@ _OF_NN = frozenset(
 )
 
 _OF_JAX = frozenset(
-    """Array block_until_ready clear_caches closure_convert custom_gradient default_backend device_count device_get device_put devices
-    effects_barrier jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
+    """Array block_until_ready clear_caches closure_convert config custom_gradient default_backend device_count device_get device_put devices
+    effects_barrier enable_x64 jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
     process_index typeof""".split()
 )
 

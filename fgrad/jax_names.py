@@ -19,10 +19,11 @@ from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, DeviceError
 from fgrad.ir.apply import caller
 from fgrad.ir.types import CPU, Device
+from fgrad.settings import current, replace, use
 
 __all__ = [
-    "Array", "block_until_ready", "clear_caches", "closure_convert", "custom_gradient", "default_backend", "device_count", "device_get",
-    "device_put", "devices", "effects_barrier", "jacobian", "linear_transpose", "local_device_count", "local_devices", "make_jaxpr",
+    "Array", "block_until_ready", "clear_caches", "closure_convert", "config", "custom_gradient", "default_backend", "device_count", "device_get",
+    "device_put", "devices", "effects_barrier", "enable_x64", "jacobian", "linear_transpose", "local_device_count", "local_devices", "make_jaxpr",
     "named_call", "named_scope", "process_count", "process_index", "typeof",
 ]  # fmt: skip
 
@@ -172,3 +173,36 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: tuple[
         raise ArgumentError("linear_transpose of no arguments", where=caller(), fix="give examples of them")
     pull = vjp(fun, *zeros)[1]
     return lambda ct: tuple(pull(ct))
+
+
+@contextmanager
+def enable_x64(new_val: bool = True) -> Iterator[None]:
+    """Python floats become float64 in a block (float32 for False); whole numbers are int64 anyway.
+
+    >>> import fgrad, fgrad.numpy as jnp
+    >>> with fgrad.enable_x64():
+    ...     print(jnp.array(0.1).dtype)
+    float64
+    """
+    with use(default_dtype="float64" if new_val else "float32"):
+        yield
+
+
+class Config:
+    """jax.config's counterpart: the choices that have a meaning here."""
+
+    @property
+    def jax_enable_x64(self) -> bool:
+        """Whether Python floats become float64."""
+        return current().default_dtype == "float64"
+
+    def update(self, name: str, value: Any) -> None:
+        """Sets "jax_enable_x64"; "jax_platforms" and "jax_platform_name" may be "cpu". Raises ArgumentError for others."""
+        if name == "jax_enable_x64":
+            replace(default_dtype="float64" if value else "float32")
+        elif name not in ("jax_platforms", "jax_platform_name") or value != "cpu":
+            raise ArgumentError(f"config.update({name!r}, {value!r}) has no meaning here", where=caller(),
+                                fix="see fgrad.settings for compilation, device= for where arrays are")  # fmt: skip
+
+
+config = Config()

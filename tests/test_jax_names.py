@@ -245,3 +245,20 @@ def test_policies_may_be_functions() -> None:
         fgrad.checkpoint(f, policy=lambda prim, x: True)(x)
     close(fgrad.grad(fgrad.checkpoint(f, policy=products))(x), fgrad.grad(f)(x), rtol=1e-4)
     assert fgrad.ad_checkpoint.checkpoint_policies.offload_dot_with_no_batch_dims("device", "pinned_host") == "unbatched_dots"
+
+
+def test_configuration() -> None:
+    assert jnp.array(0.1).dtype == "float32"
+    assert not fgrad.config.jax_enable_x64
+    with fgrad.enable_x64():
+        assert fgrad.config.jax_enable_x64
+        assert jnp.array(0.1).dtype == "float64"
+    fgrad.config.update("jax_enable_x64", True)
+    try:
+        assert fgrad.jit(lambda x: x + 0.1)(0.2).dtype == "float64"
+    finally:
+        fgrad.config.update("jax_enable_x64", False)
+    fgrad.config.update("jax_platform_name", "cpu")
+    assert jnp.array(0.1).dtype == "float32"
+    with pytest.raises(fgrad.errors.ArgumentError, match="has no meaning"):
+        fgrad.config.update("jax_debug_nans", True)
