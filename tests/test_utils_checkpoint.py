@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import fgrad
+from fgrad.utils import checkpoint as utils
 from fgrad.utils.checkpoint import checkpoint, checkpoint_sequential
 
 torch = pytest.importorskip("torch")
@@ -98,3 +100,55 @@ def test_refusals_as_torch() -> None:
             C.checkpoint(F.sin, x, use_reentrant=False, determinism_check="some").sum().backward()
     with pytest.raises(ValueError, match="2 segments of 1 functions"):
         checkpoint_sequential([fgrad.sin], 2, fgrad.ones(1))
+
+
+def counted(policy: Any) -> tuple[int, list[float]]:
+    """How often the gradient's graph has `exp`, and the gradient."""
+
+    def loss(v: Any) -> Any:
+        keep = functools.partial(utils.create_selective_checkpoint_contexts, policy)
+        return checkpoint(lambda u: fgrad.sin(fgrad.exp(u) * 2), v, use_reentrant=False, context_fn=keep).sum()
+
+    x = fgrad.tensor([0.5, 1.0])
+    graph = fgrad.make_graph(fgrad.value_and_grad(loss))(x)
+    return str(graph).count("= exp("), fgrad.grad(loss)(x).tolist()
+
+
+def test_selected_results_are_kept() -> None:
+    Policy = utils.CheckpointPolicy
+
+    def choose(ctx: Any, op: Any, *types: Any, **params: Any) -> Any:
+        assert not ctx.is_recompute
+        return Policy.MUST_SAVE if op.name == "exp" else Policy.PREFER_RECOMPUTE
+
+    exact = np.cos(np.exp([0.5, 1.0]) * 2) * 2 * np.exp([0.5, 1.0])
+    often, never = counted([fgrad.sin])[0], counted([fgrad.exp])[0]
+    assert never < often
+    for policy in ([fgrad.exp], ["exp"], choose, lambda *a, **k: Policy.PREFER_CPU_OFFLOAD):
+        assert counted(policy)[0] == never
+        np.testing.assert_allclose(counted(policy)[1], exact, rtol=1e-5)
+    for policy in ([fgrad.sin], [], lambda *a, **k: Policy.MUST_RECOMPUTE):
+        assert counted(policy)[0] == often
+        np.testing.assert_allclose(counted(policy)[1], exact, rtol=1e-5)
+    assert utils.create_selective_checkpoint_contexts([fgrad.matmul])[0].policy == utils.create_selective_checkpoint_contexts(["dot_general"])[1].policy
+    assert [p.name for p in Policy] == [p.name for p in theirs.CheckpointPolicy]
+    with pytest.raises(ValueError, match="no primitive"):
+        utils.create_selective_checkpoint_contexts(["nothing"])
+    with pytest.raises(TypeError, match="function or a list"):
+        utils.create_selective_checkpoint_contexts(3)
+    with pytest.raises(ValueError, match="return a CheckpointPolicy"):
+        counted(lambda *a, **k: 3)
+
+
+def test_the_rest_of_the_names() -> None:
+    x = fgrad.ones(2, requires_grad=True)
+    with utils.set_checkpoint_debug_enabled(True), utils.set_checkpoint_early_stop(False):
+        checkpoint(fgrad.sin, x, use_reentrant=False).sum().backward()
+    (y,) = utils.detach_variable((x * 2,))
+    assert y.is_leaf
+    assert y.requires_grad
+    with pytest.raises(RuntimeError, match="Only tuple"):
+        utils.detach_variable([x])
+    utils.check_backward_validity([x])
+    with pytest.warns(UserWarning, match="None of the inputs"):
+        utils.check_backward_validity([x.detach()])
