@@ -103,15 +103,15 @@ def test_refusals_as_torch() -> None:
 
 
 def counted(policy: Any) -> tuple[int, list[float]]:
-    """How often the gradient's graph has `exp`, and the gradient."""
+    """How often the gradient's graph runs the first pass (whose results it keeps), and the gradient."""
 
     def loss(v: Any) -> Any:
         keep = functools.partial(utils.create_selective_checkpoint_contexts, policy)
         return checkpoint(lambda u: fgrad.sin(fgrad.exp(u) * 2), v, use_reentrant=False, context_fn=keep).sum()
 
     x = fgrad.tensor([0.5, 1.0])
-    graph = fgrad.make_graph(fgrad.value_and_grad(loss))(x)
-    return str(graph).count("= exp("), fgrad.grad(loss)(x).tolist()
+    graph = fgrad.make_graph(fgrad.grad(loss))(x)
+    return str(graph).count("= sin("), fgrad.grad(loss)(x).tolist()
 
 
 def test_selected_results_are_kept() -> None:
@@ -122,13 +122,11 @@ def test_selected_results_are_kept() -> None:
         return Policy.MUST_SAVE if op.name == "exp" else Policy.PREFER_RECOMPUTE
 
     exact = np.cos(np.exp([0.5, 1.0]) * 2) * 2 * np.exp([0.5, 1.0])
-    often, never = counted([fgrad.sin])[0], counted([fgrad.exp])[0]
-    assert never < often
     for policy in ([fgrad.exp], ["exp"], choose, lambda *a, **k: Policy.PREFER_CPU_OFFLOAD):
-        assert counted(policy)[0] == never
+        assert counted(policy)[0] == 1
         np.testing.assert_allclose(counted(policy)[1], exact, rtol=1e-5)
     for policy in ([fgrad.sin], [], lambda *a, **k: Policy.MUST_RECOMPUTE):
-        assert counted(policy)[0] == often
+        assert counted(policy)[0] == 0
         np.testing.assert_allclose(counted(policy)[1], exact, rtol=1e-5)
     assert utils.create_selective_checkpoint_contexts([fgrad.matmul])[0].policy == utils.create_selective_checkpoint_contexts(["dot_general"])[1].policy
     assert [p.name for p in Policy] == [p.name for p in theirs.CheckpointPolicy]
