@@ -311,8 +311,30 @@ def scalars_change_without_recompiling() -> None:
         assert y.item() == 6 * (0.5 + k) + 4 * k
 
 
+def descend(name: str, device: str, steps: int = 3) -> Any:
+    """Parameters and state after steps of a pure optimiser."""
+    params = {"w": jnp.asarray(np.arange(6.0, dtype="f4").reshape(3, 2), device=device), "b": jnp.asarray(np.ones(2, "f4"), device=device)}
+    opt = getattr(optim, name)(0.1)
+    state = opt.init(params)
+    for k in range(steps):
+        grads = {n: (p - k) * 0.3 for n, p in params.items()}
+        updates, state = opt.update(grads, state, params)
+        params = optim.apply_updates(params, updates)
+    return params, state
+
+
+def pure_optimisers_agree() -> None:
+    for name in ("sgd", "adamw", "radam", "novograd", "sm3", "adafactor", "rprop", "lars", "noisy_sgd", "muon", "lbfgs"):
+        (got, state), (want, other) = descend(name, "cuda"), descend(name, "cpu")
+        for n in got:
+            assert got[n].device == CUDA
+            close(got[n], want[n], 100)
+        for a, b in zip(torch.tree.leaves(state), torch.tree.leaves(other), strict=True):
+            close(a, b, 100)
+
+
 CHECKS: list[Callable[[], None]] = [
     creation, host_reads, copies, indexing_agrees, raises_on_bad_index, draws_agree, training_agrees, cnn_agrees, checkpoints_agree,
     transforms_agree, transfer_is_differentiable, mixed_devices_are_named, half_precision_agrees, dlpack_shares,
-    donated_buffers_are_reused, scalars_change_without_recompiling,
+    donated_buffers_are_reused, scalars_change_without_recompiling, pure_optimisers_agree,
 ]  # fmt: skip

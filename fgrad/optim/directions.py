@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fgrad import tree
 from fgrad.functions.call import compose
 from fgrad.optim import rules
-from fgrad.optim.leafwise import GradientTransformation, as_cell, choose, moving, stateless_by
+from fgrad.optim.leafwise import GradientTransformation, as_cell, choose, filled_like, moving, stateless_by
 from fgrad.optim.rules import lerp
 from fgrad.primitives import composites as c
 from fgrad.primitives.arithmetic import maximum, pow_, sign, sqrt
+from fgrad.primitives.shape import full
 
 Scalars = Mapping[str, Any]
 
@@ -272,7 +272,7 @@ def _scalar_zero(p: Any) -> Any:
 
 
 def _zero_of(p: Any) -> Any:
-    return c.number(0, p)
+    return full((), 0, p)
 
 
 def _novograd(g: Any, p: Any, mu: Any, nu: Any, s: Scalars) -> tuple[Any, ...]:
@@ -287,8 +287,7 @@ def scale_by_optimistic_gradient(alpha: Any = 1.0, beta: Any = 1.0) -> GradientT
     inner = stateless_by(_optimistic, {"alpha": alpha, "beta": beta}, params=True)
 
     def init(params: Any) -> ScaleByOptimisticGradientState:
-        zeros = tree.map(lambda p: compose(_zeros, as_cell(p)), params)
-        return ScaleByOptimisticGradientState(as_cell(True), zeros)
+        return ScaleByOptimisticGradientState(as_cell(True), filled_like(params))
 
     def update(grads: Any, state: Any, params: Any = None, **hyper: Any) -> tuple[Any, Any]:
         last = choose(state.is_initial_step, grads, state.previous_gradient)
@@ -296,10 +295,6 @@ def scale_by_optimistic_gradient(alpha: Any = 1.0, beta: Any = 1.0) -> GradientT
         return step, ScaleByOptimisticGradientState(as_cell(False), grads)
 
     return GradientTransformation(init, update)
-
-
-def _zeros(p: Any) -> Any:
-    return p * c.number(0, p)
 
 
 def _optimistic(g: Any, last: Any, s: Scalars) -> Any:

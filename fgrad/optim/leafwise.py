@@ -20,6 +20,7 @@ from fgrad.functions.call import compose, compose_many
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype, dtype_of, promote
 from fgrad.primitives import composites as c
+from fgrad.primitives.shape import full
 
 FLOAT64 = np.dtype("float64")
 
@@ -132,8 +133,8 @@ def filled_like(params: Any, value: Any = 0.0, dtype: Any = None) -> Any:
 
 
 def _filled(p: Any, value: Any, *, dtype: Dtype | None) -> Any:
-    v = c.convert(value, dtype=p.dtype if dtype is None else dtype)
-    return c.broadcast_to(v, shape=p.shape) if p.shape else v
+    d = p.dtype if dtype is None else dtype
+    return c.convert(full(p.shape, 0, p), dtype=d) + c.convert(value, dtype=d)
 
 
 def zero_count() -> Any:
@@ -157,8 +158,7 @@ def choose(flag: Any, yes: Any, no: Any) -> Any:
 
 
 def _chosen(a: Any, b: Any, flag: Any) -> Any:
-    a = like(a, b)
-    return c.select(c.broadcast_to(flag, shape=b.shape) if b.shape else flag, a, b)
+    return c.select(flag, like(a, b), b)
 
 
 def moving(rule: Callable[..., tuple[Any, ...]], state: type[Any], numbers: Mapping[str, Any], *, params: bool = False,

@@ -45,9 +45,9 @@ def scale_by_lbfgs(memory_size: int = 10, scale_init_precond: bool = True) -> Gr
         raise ArgumentError(f"memory_size={memory_size}", where=caller(), fix="use 1 or more")
 
     def init(params: Any) -> ScaleByLBFGSState:
-        stacked = tree.map(lambda p: jnp.zeros((memory_size, *jnp.shape(p)), jnp.asarray(p).dtype), params)
         zeros = trees.zeros_like(params)
-        return ScaleByLBFGSState(zero_count(), zeros, zeros, stacked, stacked, jnp.zeros(memory_size))
+        stacked = tree.map(lambda p: jnp.broadcast_to(p, (memory_size, *p.shape)), zeros)
+        return ScaleByLBFGSState(zero_count(), zeros, zeros, stacked, stacked, jnp.broadcast_to(trees.vdot(zeros, zeros), (memory_size,)))
 
     def update(grads: Any, state: ScaleByLBFGSState, params: Any = None, **hyper: Any) -> tuple[Any, ScaleByLBFGSState]:
         demand(params, "scale_by_lbfgs")

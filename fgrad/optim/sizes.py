@@ -7,10 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fgrad.errors import ArgumentError
-from fgrad.functions.call import compose_many
+from fgrad.functions.call import compose, compose_many
 from fgrad.ir.apply import caller
 from fgrad.optim import rules
 from fgrad.optim.directions import corrected, lead, one
@@ -19,6 +17,7 @@ from fgrad.optim.rules import lerp, rms
 from fgrad.primitives import composites as c
 from fgrad.primitives.arithmetic import maximum, minimum, pow_, rsqrt, sqrt
 from fgrad.primitives.reduce import reduce_max
+from fgrad.primitives.shape import full
 
 Scalars = Mapping[str, Any]
 
@@ -201,7 +200,7 @@ _SM3: dict[str, Any] = {}
 
 
 def _lines(p: Any) -> tuple[Any, ...]:
-    return tuple(c.broadcast_to(c.number(0, p), shape=(d,)) for d in p.shape)
+    return tuple(full((d,), 0, p) for d in p.shape)
 
 
 def _sm3(g: Any, m: Any, *lines: Any, b1: float, b2: float, eps: float) -> tuple[Any, ...]:
@@ -248,7 +247,11 @@ def _start(p: Any, *, which: str, on: bool, least: int) -> Any:
     else:
         gone = {"v_row": dims[1], "v_col": dims[0]}.get(which)
         wanted = (1,) if gone is None else tuple(d for i, d in enumerate(shape) if i != gone)
-    return as_cell(np.zeros(wanted, as_cell(p)._type.dtype))
+    return compose(_zeros, as_cell(p), shape=wanted)
+
+
+def _zeros(p: Any, *, shape: tuple[int, ...]) -> Any:
+    return full(shape, 0, p)
 
 
 def _factored(g: Any, row: Any, col: Any, v: Any, s: Scalars, *, on: bool, least: int) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ from fgrad.optim.leafwise import (
 from fgrad.optim.rules import rms
 from fgrad.primitives import composites as c
 from fgrad.primitives.arithmetic import maximum, minimum, sqrt
+from fgrad.primitives.shape import full
 
 Scalars = Mapping[str, Any]
 
@@ -68,7 +69,7 @@ def set_to_zero() -> GradientTransformation:
 
 
 def _nothing(g: Any, s: Scalars) -> Any:
-    return c.broadcast_to(c.number(0, g), shape=g.shape) if g.shape else c.number(0, g)
+    return full(g.shape, 0, g)
 
 
 def scale(step_size: Any) -> GradientTransformation:

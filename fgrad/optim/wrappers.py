@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fgrad import tree
+from fgrad.eager.arrays import call
 from fgrad.errors import ArgumentError
 from fgrad.functions.call import compose
 from fgrad.ir.apply import caller
@@ -185,7 +186,8 @@ def add_noise(eta: Any, gamma: Any, key: Any = 0) -> GradientTransformation:
         after, mine = split(state.rng_key)
         leaves, spec = tree.flatten(grads)
         keys = split(mine, len(leaves))
-        noise = [normal(keys[i], as_cell(g)._type.shape, as_cell(g)._type.dtype) for i, g in enumerate(leaves)]
+        kinds = [as_cell(g)._type for g in leaves]
+        noise = [call("transfer", normal(keys[i], t.shape, t.dtype), device=t.device) for i, t in enumerate(kinds)]
         scalars = {"count": count, "eta": eta, "gamma": gamma}
         new = elementwise(_noisy, grads, tree.unflatten(spec, noise), scalars=scalars, prepare=_deviation)
         return new, AddNoiseState(count, after)
