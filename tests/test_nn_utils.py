@@ -298,7 +298,7 @@ def test_pruning_by_scores_masks_and_over_several_modules() -> None:
     ours = fgrad.nn.Sequential(fgrad.nn.Linear(3, 4), fgrad.nn.Linear(4, 2))
     ours.load_state_dict(to_ours(theirs.state_dict()))
     scores = np.random.default_rng(4).standard_normal((4, 3)).astype(np.float32)
-    prune.l1_unstructured(ours[0], "weight", 5, importance_scores=fgrad.tensor(scores))
+    prune.L1Unstructured.apply(ours[0], "weight", 5, fgrad.tensor(scores))
     their_prune.l1_unstructured(theirs[0], "weight", 5, importance_scores=torch.tensor(scores))
     for _ in range(2):
         prune.global_unstructured([(m, "weight") for m in ours], prune.L1Unstructured, amount=0.3)

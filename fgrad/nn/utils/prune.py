@@ -210,6 +210,12 @@ class Unstructured(BasePruningMethod):
         return mask.reshape(default_mask.shape)
 
 
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any, importance_scores: Any = None) -> Any:  # type: ignore[override]  # as PyTorch's
+        """Prunes `module.<name>` by `amount`."""
+        return super().apply(module, name, amount, importance_scores=importance_scores)
+
+
 class RandomUnstructured(Unstructured):
     """Numbers drawn at random go."""
 
@@ -270,6 +276,12 @@ class LnStructured(Structured):
     def __init__(self, amount: Any, n: Any, dim: int = -1) -> None:
         check_amount(amount)
         self.amount, self.n, self.dim = amount, n, dim
+
+    @classmethod
+    def apply(cls, module: Any, name: str, amount: Any, n: Any, dim: int, importance_scores: Any = None  # type: ignore[override]  # as PyTorch's
+              ) -> Any:  # fmt: skip
+        """Prunes `module.<name>` by `amount` channels along `dim`."""
+        return super().apply(module, name, amount, n, dim, importance_scores=importance_scores)
 
     def score(self, t: Any, dim: int) -> Any:
         """Norms of the channels."""

@@ -42,7 +42,11 @@ _END = "end"
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """In a worker process, what it knows of itself; None in the main process."""
+    """In a worker process, what it knows of itself; None in the main process.
+
+    >>> get_worker_info() is None
+    True
+    """
     return _INFO
 
 
