@@ -30,7 +30,7 @@ SPECIAL: list[tuple[str, tuple[Any, ...]]] = [
     ("xlog1py", (ANY, POS)), ("zeta", (POS + 1, POS)), ("gammainc", (POS, POS[::-1].copy())), ("gammaincc", (POS, POS[::-1].copy())),
     ("betainc", (POS, POS[::-1].copy(), UNIT)), ("betainc", (POS[:, None], POS[None], np.array(0.3))), ("boxcox", (POS, ANY)), ("boxcox", (POS, 0.0)),
     ("boxcox1p", (POS, ANY)), ("rel_entr", (POS, UNIT)), ("rel_entr", (np.array([0.0, 1.0, -1.0]), np.array([1.0, 0.0, 1.0]))), ("kl_div", (POS, UNIT)),
-    ("poch", (POS, UNIT)), ("polygamma", (2, POS)), ("polygamma", (np.array([0.0, 1.0, 3.0])[:, None], POS)), ("multigammaln", (POS + 2, 3)),
+    ("comb", (np.array([5.0, 7.0, 3.0, 0.0]), np.array([2.0, 0.0, 4.0, 0.0]))), ("poch", (POS, UNIT)), ("polygamma", (2, POS)), ("polygamma", (np.array([0.0, 1.0, 3.0])[:, None], POS)), ("multigammaln", (POS + 2, 3)),
     ("logsumexp", (ANY,)), ("softmax", (ANY,)), ("log_softmax", (ANY,)),
 ]  # fmt: skip
 
@@ -295,3 +295,32 @@ def test_minimize_finds_minima() -> None:
     assert not bool(short.success)
     assert int(short.status) == 1
     assert int(short.nit) == 2
+
+
+def test_densities_of_samples() -> None:
+    data, w = R.normal(size=(2, 30)), R.uniform(0.1, 1, size=30)
+    at = R.normal(size=(2, 7))
+    for method in (None, "silverman", 0.4, lambda k: k.neff ** (-1.0 / 5)):
+        for weights in (None, w):
+            mine, theirs = fs.stats.gaussian_kde(data, method, weights), stats.gaussian_kde(data, method, weights)
+            close(mine.pdf(at), theirs.pdf(at), rtol=1e-8)
+            close(mine.logpdf(at[:, 0]), theirs.logpdf(at[:, 0]), rtol=1e-8)
+    line = fs.stats.gaussian_kde(data[0])
+    close(fgrad.jit(lambda k, x: k(x))(line, jnp.asarray(at[0])), stats.gaussian_kde(data[0])(at[0]), rtol=1e-8)
+    draws = np.asarray(mine.resample(fgrad.random.key(2), (4000,)))
+    assert draws.shape == (2, 4000)
+    close(draws.mean(1), (data * w).sum(1) / w.sum(), atol=0.1)
+    close(np.cov(draws) / (np.asarray(mine.covariance) + np.cov(data, aweights=w, bias=True)), np.ones((2, 2)), atol=0.3)
+    with pytest.raises(fgrad.errors.ArgumentError, match="bw_method='half'"):
+        fs.stats.gaussian_kde(data, "half")
+    with pytest.raises(fgrad.errors.ShapeError, match="weights"):
+        fs.stats.gaussian_kde(data, weights=w[1:])
+
+
+def test_modes() -> None:
+    x = np.array([[3, 1, 3, 2, 1], [0, 0, 0, 5, 5]])
+    for axis in (0, 1, None):
+        for keep in (False, True):
+            for a, b in zip(fs.stats.mode(x, axis, keepdims=keep), stats.mode(x, axis, keepdims=keep), strict=True):
+                close(a, b)
+    assert fs.special.comb(4.0, 2.0, repetition=True).round(3).tolist() == 10.0

@@ -16,7 +16,7 @@ from fgrad.nn.jax_style import log_softmax, logsumexp, softmax
 from fgrad.random.gammas import gamma_slope
 
 __all__ = [
-    "beta", "betainc", "betaln", "boxcox", "boxcox1p", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "expit", "factorial", "gamma",
+    "beta", "betainc", "betaln", "boxcox", "boxcox1p", "comb", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "expit", "factorial", "gamma",
     "gammainc", "gammaincc", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "log_softmax", "loggamma", "logit",
     "logsumexp", "multigammaln", "ndtr", "ndtri", "poch", "polygamma", "psi", "rel_entr", "softmax", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
@@ -121,6 +121,16 @@ def factorial(n: Any, exact: bool = False) -> Any:
         raise ArgumentError("factorial(exact=True) has no float result", where=caller(), fix="use math.factorial")
     (a,) = floats(n)
     return jnp.where(a < 0, 0.0, jnp.exp(gammaln(jnp.abs(a) + 1)))
+
+
+def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:  # noqa: N803  # SciPy's name
+    """The number of ways to choose k of N things, 0 for k < 0 or k > N; repetition: each any number of times."""
+    n, m = floats(N, k)
+    if repetition:
+        return jnp.where((n == 0) & (m == 0), 1.0, comb(n + m - 1, m))
+    inside = (m >= 0) & (m <= n)
+    a, b = jnp.where(inside, n, 1.0), jnp.where(inside, m, 1.0)
+    return jnp.where(inside, jnp.exp(gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)), 0.0)
 
 
 def poch(z: Any, m: Any) -> Any:

@@ -25,7 +25,7 @@ from fgrad.scipy.stats.continuous import (
     vonmises,
     wrapcauchy,
 )
-from fgrad.scipy.stats.descriptive import rankdata, sem
+from fgrad.scipy.stats.descriptive import ModeResult, mode, rankdata, sem
 from fgrad.scipy.stats.discrete import (
     bernoulli,
     betabinom,
@@ -37,9 +37,10 @@ from fgrad.scipy.stats.discrete import (
     nbinom,
     poisson,
 )
+from fgrad.scipy.stats.kde import gaussian_kde
 
 __all__ = [
-    "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi2", "dirichlet", "expon", "gamma", "gennorm", "geom", "gumbel_l", "gumbel_r",
-    "laplace", "logistic", "lognorm", "multinomial", "multivariate_normal", "nbinom", "norm", "pareto", "poisson", "rankdata", "sem", "t",
+    "ModeResult", "bernoulli", "beta", "betabinom", "binom", "cauchy", "chi2", "dirichlet", "expon", "gamma", "gaussian_kde", "gennorm", "geom", "gumbel_l", "gumbel_r",
+    "laplace", "logistic", "lognorm", "mode", "multinomial", "multivariate_normal", "nbinom", "norm", "pareto", "poisson", "rankdata", "sem", "t",
     "truncnorm", "uniform", "vonmises", "wrapcauchy",
 ]  # fmt: skip

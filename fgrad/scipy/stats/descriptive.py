@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import fgrad.numpy as jnp
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.lax import cummax
 
-__all__ = ["rankdata", "sem"]
+__all__ = ["ModeResult", "mode", "rankdata", "sem"]
+
+
+class ModeResult(NamedTuple):
+    """The commonest element, and how often it is there."""
+
+    mode: Any
+    count: Any
+
+
+def mode(a: Any, axis: int | None = 0, nan_policy: str = "propagate", keepdims: bool = False) -> ModeResult:
+    """The commonest element along an axis (the smallest of several) and its count. Raises ArgumentError for nan_policy "omit"."""
+    if nan_policy != "propagate":
+        raise ArgumentError(f"nan_policy={nan_policy!r}", where=caller(), fix="use 'propagate'")
+    x = jnp.asarray(a)
+    lines = jnp.ravel(x) if axis is None else jnp.moveaxis(x, axis, -1)
+    ordered = jnp.sort(lines, axis=-1)
+    counts = jnp.sum(ordered[..., :, None] == ordered[..., None, :], axis=-1)
+    at = jnp.argmax(counts, axis=-1, keepdims=True)
+    found = [jnp.take_along_axis(v, at, axis=-1) for v in (ordered, counts)]
+    if axis is None:
+        return ModeResult(*[v.reshape((1,) * x.ndim if keepdims else ()) for v in found])
+    return ModeResult(*[jnp.moveaxis(v, -1, axis) if keepdims else v[..., 0] for v in found])
 
 
 def sem(a: Any, axis: int | None = 0, ddof: int = 1, nan_policy: str = "propagate", *, keepdims: bool = False) -> Any:
