@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from fgrad import random as random
     from fgrad import scipy as scipy
     from fgrad import signal as signal
+    from fgrad import sparse as sparse
     from fgrad import special as special
     from fgrad import tree_util as tree_util
     from fgrad import utils as utils
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _LAZY = (
     "ad_checkpoint", "amp", "autograd", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
-    "ops", "optim", "random", "scipy", "signal", "special", "tree_util", "utils",
+    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "tree_util", "utils",
 )  # fmt: skip
 
 __all__ = [
@@ -120,6 +121,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("fgrad.nn.functional"), name)
     if name in _OF_JAX:
         return getattr(importlib.import_module("fgrad.jax_names"), name)
+    if name.startswith("sparse_"):
+        return getattr(importlib.import_module("fgrad.functions.sparse"), name)
     if name in _LAZY:
         return importlib.import_module(f"fgrad.{name}")
     if name == "inspect":

@@ -31,6 +31,10 @@ from fgrad.functions.elementary import *  # noqa: F403
 from fgrad.functions.elementary import __all__ as _elementary
 from fgrad.functions.gradmode import *  # noqa: F403
 from fgrad.functions.gradmode import __all__ as _gradmode
+from fgrad.functions.layouts import *  # noqa: F403
+from fgrad.functions.layouts import __all__ as _layouts
+from fgrad.functions.legacy import *  # noqa: F403
+from fgrad.functions.legacy import __all__ as _legacy
 from fgrad.functions.linear import *  # noqa: F403
 from fgrad.functions.linear import __all__ as _linear
 from fgrad.functions.ordering import *  # noqa: F403
@@ -71,6 +75,8 @@ __all__ = [
     *_dtypes,
     *_elementary,
     *_gradmode,
+    *_layouts,
+    *_legacy,
     *_linear,
     *_ordering,
     *_persistence,

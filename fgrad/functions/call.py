@@ -25,6 +25,7 @@ from fgrad.eager.operands import (
 from fgrad.eager.record import record2, record_scalar
 from fgrad.errors import ArgumentError, RangeError
 from fgrad.functions.dtypes import inexact_result, result_numpy
+from fgrad.functions.layouts import USED, sparse
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
 from fgrad.ir.primitive import Primitive
@@ -78,6 +79,10 @@ def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:
 
 def promoted(prim: Primitive, x: Any, y: Any, floating: bool) -> Any:
     """The general case of `binary`."""
+    if USED and sparse(x, y):
+        if prim.name not in USED:
+            raise ArgumentError(f"{prim.name} of a sparse tensor is not there: zeros would not stay zeros", where=caller(), fix="use to_dense()")
+        return USED[prim.name](x, y)
     d = inexact_result(x, y) if floating else result_numpy(x, y)
     like = x if isinstance(x, Cell) else y
     cls = type(like)._result

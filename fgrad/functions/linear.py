@@ -9,6 +9,7 @@ from fgrad.eager import casting
 from fgrad.eager.casting import full_precision
 from fgrad.errors import ShapeError
 from fgrad.functions.call import axis_of, compose, same
+from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import add, into, mul
 from fgrad.functions.shape import movedim, reshape, stack, unsqueeze
 from fgrad.ir.apply import broadcast_shapes, caller
@@ -27,6 +28,8 @@ def _matmul_rule(a: Any, b: Any) -> Any:
 
 def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     """Matrix product over the last two dimensions, batch dimensions broadcast; 1-d operands are vectors."""
+    if USED and sparse(input, other):
+        return USED["matmul"](input, other)
     if casting.USED:
         return into(out, product(*casting.lower(input, other)))
     return into(out, product(input, other))
@@ -72,6 +75,8 @@ def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
 def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     """(n, m) @ (m,)."""
     ranked("mv", (input, 2), (vec, 1))
+    if USED and sparse(input, vec):
+        return USED["matmul"](input, vec)
     return into(out, product(*casting.lower(input, vec, on=("cuda",))))
 
 

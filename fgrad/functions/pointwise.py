@@ -17,6 +17,7 @@ from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions.call import R, binary, compose, convert, is_integer, same, unary
 from fgrad.functions.dtypes import inexact_result, result_numpy
+from fgrad.functions.layouts import Sparse
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
@@ -135,7 +136,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 
 def both_bool(x: Any, y: Any) -> bool:
     """True if an operation on these two gives bools."""
-    t = x if isinstance(x, Cell) else y
+    t = x if isinstance(x, Cell | Sparse) else y
     return bool(t._type.dtype.kind == "b" and result_numpy(x, y).kind == "b")
 
 

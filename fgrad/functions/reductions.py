@@ -17,6 +17,7 @@ from fgrad.errors import ArgumentError, DtypeError, RangeError
 from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer, unary
 from fgrad.functions.classify import isclose
 from fgrad.functions.dtypes import as_numpy
+from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import binary, div, into, maximum, minimum, ne, truth, where
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact, kind
@@ -54,6 +55,8 @@ def summed(x: Any, dtype: Any) -> Any:
 
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:  # noqa: A001
     """Sum over `dim`; integers and bools sum to int64."""
+    if USED and sparse(input):
+        return USED["sum"](input, dim, dtype)
     x = casting.widen(input) if casting.USED else input
     return into(out, reduce("reduce_sum", summed(x, dtype), axes_of(x, dim), keepdim))
 

@@ -24,6 +24,7 @@ from fgrad.functions.draws import DrawMethods
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
+from fgrad.functions.layouts import LayoutMethods
 from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
 from fgrad.functions.running import RunningMethods
@@ -37,7 +38,7 @@ from fgrad.ir.dtypes import dtype_of
 __all__ = ["Tensor"]
 
 
-class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, AlgebraMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, AlgebraMethods, LayoutMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
