@@ -1,6 +1,6 @@
 """Layers and models. Capital: PyTorch's Modules; lower case: Layers (pure functions over trees) and jax.nn's activations.
 
-Inside: functional < pytree, loading, registry < hooks < module < layer, simple, containers < affine < normalisation < grouped,
+Inside: functional < pytree, loading, registry < hooks < saving < module < layer, simple, containers < affine < normalisation < grouped,
 transposed; simple < activations, losses, pooling, shaping; recurrence, utils < recurrent; init < attention; all < lazy.
 """
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 from fgrad.errors import ArgumentError
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
-from fgrad.nn.hooks import Hooked
-from fgrad.nn.loading import load_into
+from fgrad.nn.loading import Keys as Keys
 from fgrad.nn.parameter import is_lazy
 from fgrad.nn.pytree import register_module
+from fgrad.nn.saving import Saving
 
 
-class Keys(NamedTuple):
-    """What did not match in load_state_dict."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if any(self):
-            return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-        return "<All keys matched successfully>"
-
-
-class Module(Hooked):
+class Module(Saving):
     """Base of layers and models: assign Parameters and Modules as attributes, define `forward`.
 
     >>> import fgrad
@@ -46,27 +33,6 @@ class Module(Hooked):
         if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return self._run_hooked(args, kwargs)
         return self.forward(*args, **kwargs)
-
-    # state --------------------------------------------------------------------------------------------------------------
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
-        """Parameters and persistent buffers by dotted name, sharing their storage."""
-        out: dict[str, Any] = OrderedDict() if destination is None else destination
-        for name, x in (*self._parameters.items(), *self._buffers.items()):
-            if x is not None and name not in self._non_persistent:
-                out[prefix + name] = x if keep_vars else x.detach()
-        for name, m in self._modules.items():
-            if m is not None:
-                m.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        return out
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Keys:
-        """Copies tensors into parameters and buffers by name.
-
-        strict: every name must match.  assign: the tensors themselves become the module's, in their own dtypes, instead
-        of being copied.  Raises RuntimeError listing missing and unexpected names and shape mismatches; nothing is
-        changed then.
-        """
-        return Keys(*load_into(self, state_dict, strict, assign))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops (or zeroes) the gradients of all parameters."""
@@ -123,6 +89,10 @@ class Module(Hooked):
                 elif b is not None:
                     m._buffers[name] = f(b)
         return self
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """to(device) for tensors whose numbers will be overwritten; they are kept as they are."""
+        return self.to(device)
 
     def cpu(self) -> Self:
         """to("cpu")."""

@@ -13,7 +13,7 @@ def to_dlpack(tensor: Any) -> Any:
     """A DLPack capsule of a tensor's memory.
 
     >>> import fgrad, numpy
-    >>> from_dlpack(numpy.ones(2))
-    tensor([1., 1.], dtype=float64)
+    >>> from_dlpack(numpy.ones(2, "float32"))
+    tensor([1., 1.])
     """
     return tensor.__dlpack__()

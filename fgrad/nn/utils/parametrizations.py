@@ -56,7 +56,16 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     >>> sorted(weight_norm(fgrad.nn.Linear(3, 2)).state_dict())
     ['bias', 'parametrizations.weight.original0', 'parametrizations.weight.original1']
     """
-    return register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+    register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+
+    def renamed(state: Any, prefix: str, *rest: Any) -> None:
+        """States of the older form, with name_g and name_v, load too."""
+        for i, end in enumerate("gv"):
+            if f"{prefix}{name}_{end}" in state:
+                state[f"{prefix}parametrizations.{name}.original{i}"] = state.pop(f"{prefix}{name}_{end}")
+
+    module._register_load_state_dict_pre_hook(renamed)
+    return module
 
 
 class _SpectralNorm(Module):
