@@ -339,6 +339,8 @@ ALLOWED = {
     "eager/shapes.py": "the number of elements of a shape",
     "functions/arrange.py": "positions from Python arguments",
     "functions/creation.py": "data made from Python numbers",
+    "functions/exchange.py": "data made from Python numbers",
+    "functions/legacy.py": "data made from Python numbers",
     "functions/ordering.py": "results whose shape depends on values, and counts that PyTorch too makes at once",
     "functions/persistence.py": "files",
     "functions/printing.py": "text",

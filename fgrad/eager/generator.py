@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.convert import FACES
 from fgrad.eager.enter import intern
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape
+from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, TraceError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import CPU, Device, TensorType
 
-KEY, OFFSET = TensorType((2,), "uint32"), TensorType((), "uint64")
+KEY, OFFSET, STATE = TensorType((2,), "uint32"), TensorType((), "uint64"), TensorType((16,), "uint8")
 
 
 def key_data(seed: int) -> Any:
@@ -32,15 +37,17 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.device = device
+        self.device = device if isinstance(device, Device) else Device(device)
         self._seed = 0
         self._offset = 0
         self._lock = threading.Lock()
 
     def manual_seed(self, seed: int) -> Generator:
-        """Starts the stream again from `seed`."""
+        """Starts the stream again from `seed`, of [-2**63, 2**64)."""
         if not isinstance(seed, int | np.integer):
-            raise ArgumentError(f"a seed must be an integer, found {seed!r}", where=caller(), fix="pass an int")
+            raise ArgumentError(f"manual_seed expected a long, but got {type(seed).__name__}", where=caller(), fix="pass an int")
+        if not -(2**63) <= seed < 2**64:
+            raise ArgumentError(f"Overflow when unpacking long long: {seed}", where=caller(), fix="use a seed of 64 bits")
         self._jump(int(seed) & 0xFFFFFFFFFFFFFFFF, 0)
         return self
 
@@ -60,13 +67,30 @@ class Generator:
         return self._seed
 
     def get_state(self) -> Any:
-        """`(seed, offset)` as a NumPy uint64 array of two."""
-        return np.array([self._seed, self._offset], np.uint64)
+        """The seed and the position as a uint8 tensor of 16, for `set_state`."""
+        state = np.array([self._seed, self._offset], np.uint64).view(np.uint8)
+        return concrete(FACES["tensor"], state, STATE)
 
-    def set_state(self, state: Any) -> None:
-        """Takes up the stream where `get_state` left it."""
-        seed, offset = np.asarray(state, np.uint64).tolist()
+    def set_state(self, new_state: Any) -> Any:
+        """Takes up the stream where `get_state` left it.  Raises TypeError unless it is a uint8 tensor."""
+        if not isinstance(new_state, Cell):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        if new_state._type.dtype != np.uint8:
+            raise TypeError("RNG state must be a torch.ByteTensor")
+        if new_state._type.size != STATE.size:
+            raise ArgumentError(f"Expected a state of {STATE.size} bytes but found {new_state._type.size}", where=caller(), fix="pass what get_state gave")
+        seed, offset = np.array(buffer_of(new_state)).view(np.uint64).tolist()
         self._jump(seed, offset)
+        return self
+
+    def clone_state(self) -> Generator:
+        """Another generator at the same place of the same stream."""
+        new = Generator(self.device)
+        new._seed, new._offset = self._seed, self._offset
+        return new
+
+    def __reduce__(self) -> Any:
+        return _restored, (self.device, self._seed, self._offset)
 
     def advance(self, blocks: int) -> int:
         """Takes `blocks` from the stream; returns where they start."""
@@ -76,12 +100,18 @@ class Generator:
         return start
 
 
+def _restored(device: Device, seed: int, offset: int) -> Generator:
+    new = Generator(device)
+    new._seed, new._offset = seed, offset
+    return new
+
+
 DEFAULT = Generator()
 
 
-def manual_seed(seed: int) -> Generator:
-    """Seeds the default generator; the same program then draws the same numbers on every device."""
-    return DEFAULT.manual_seed(seed)
+def manual_seed(seed: Any) -> Generator:
+    """Seeds the default generator with int(seed); the same program then draws the same numbers on every device."""
+    return DEFAULT.manual_seed(int(seed))
 
 
 def seed() -> int:
@@ -99,9 +129,21 @@ def get_rng_state() -> Any:
     return DEFAULT.get_state()
 
 
-def set_rng_state(state: Any) -> None:
+def set_rng_state(new_state: Any) -> None:
     """Takes up the default stream where get_rng_state left it."""
-    DEFAULT.set_state(state)
+    DEFAULT.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices",
+             device_type: str = "cuda") -> Iterator[None]:  # fmt: skip
+    """A block that leaves the default generator as it found it (if `enabled`); one stream serves all devices."""
+    before = DEFAULT._seed, DEFAULT._offset
+    try:
+        yield
+    finally:
+        if enabled:
+            DEFAULT._jump(*before)
 
 
 def blocks(size: int) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 
 from fgrad.eager import autograd
 from fgrad.eager.cell import Cell, typed_leaf
-from fgrad.eager.convert import host_array
 from fgrad.eager.described import Described
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of, is_leaf, require_grad, view_of, write
@@ -23,15 +22,11 @@ from fgrad.functions import shape as h
 from fgrad.functions.call import R, convert, device_of
 from fgrad.functions.dtypes import Size, as_numpy, face_dtype
 from fgrad.functions.dtypes import dtype as number_type
-from fgrad.functions.exchange import copied, copy_of, numpy_of, placed, rebuild
+from fgrad.functions.exchange import copied, copy_of, numbers, numpy_of, placed, rebuild
+from fgrad.functions.legacy import TENSOR_NAMES, made, named_type
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.types import Device
-
-TENSOR_NAMES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int", "int16": "Short",
-    "int8": "Char", "uint8": "Byte", "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
 
 
 class GradFn:
@@ -83,11 +78,8 @@ class Base(Described):
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
-    def __new__(cls, data: Any = (), *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:  # noqa: D102
-        a = host_array(data, None if dtype is None else as_numpy(dtype))
-        if dtype is None and not isinstance(data, np.ndarray | Base):
-            a = a.astype(np.float32)
-        x: Any = placed(cls, a, device_of(device))
+    def __new__(cls, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:  # noqa: D102
+        x: Any = made(cls, args, None if dtype is None else as_numpy(dtype), device_of(device))
         if requires_grad:
             require_grad(x, True)
         return x
@@ -372,10 +364,11 @@ class Base(Described):
             x = inplace.transfer(x, device_of(device))
         return h.clone(self) if copy and x is self else x
 
-    def type(self, dtype: Any = None) -> Any:
-        """PyTorch's name of the kind of tensor ("torch.FloatTensor", "torch.cuda.LongTensor"), or the tensor in another dtype."""
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """PyTorch's name of the kind of tensor ("torch.FloatTensor", "torch.cuda.LongTensor"), or the tensor in another dtype or such a kind."""
         if dtype is not None:
-            return self.to(dtype)
+            wanted, place = named_type(dtype)
+            return self.to(device=place, dtype=wanted)
         place = "torch." if self._device.type == "cpu" else f"torch.{self._device.type}."
         return f"{place}{TENSOR_NAMES.get(self.dtype.name, self.dtype.name.capitalize())}Tensor"
 
@@ -393,4 +386,6 @@ class Base(Described):
 
     def new_tensor(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
         """A tensor of the dtype and device of this one."""
-        return self._result(data, dtype=dtype or self.dtype, device=self.device, requires_grad=requires_grad)
+        x = placed(self._result, numbers(data, as_numpy(dtype or self.dtype)), self._device)
+        require_grad(x, requires_grad)
+        return x

@@ -14,12 +14,12 @@ import numpy as np
 from fgrad.eager.cell import concrete
 from fgrad.eager.convert import host_array
 from fgrad.eager.operands import recorded
-from fgrad.eager.views import buffer_of, require_grad
+from fgrad.eager.views import require_grad
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import inplace
 from fgrad.functions.call import convert, device_of
 from fgrad.functions.dtypes import as_numpy, default_float, int64, number_dtype
-from fgrad.functions.exchange import imported, placed
+from fgrad.functions.exchange import imported, numbers, placed
 from fgrad.functions.random import (
     integer_values,
     normal_values,
@@ -57,23 +57,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     >>> fgrad.tensor([[1.0, 2.0]])
     tensor([[1., 2.]])
     """
-    if isinstance(data, Tensor):
-        data = buffer_of(data)
-    if isinstance(data, list | tuple) and any_tensor(data):
-        data = nested(data)
-    a = host_array(data, None if dtype is None else as_numpy(dtype))
+    a = numbers(data, None if dtype is None else as_numpy(dtype))
     return finish(placed(Tensor, a, device_of(device)), device, requires_grad)
-
-
-def any_tensor(data: Any) -> bool:
-    """True if a nested sequence holds tensors."""
-    return any(isinstance(x, Tensor) or (isinstance(x, list | tuple) and any_tensor(x)) for x in data)
-
-
-def nested(data: Any) -> Any:
-    """Nested sequences with tensors as arrays."""
-    return np.stack([np.asarray(nested(x)) if isinstance(x, list | tuple) else np.asarray(
-        buffer_of(x) if isinstance(x, Tensor) else x) for x in data])  # fmt: skip
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:

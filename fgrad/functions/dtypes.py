@@ -58,6 +58,20 @@ class dtype:  # noqa: N801  # PyTorch's name
         """Bytes of one element."""
         return self.numpy.itemsize
 
+    def to_real(self) -> dtype:
+        """The float dtype of the parts of a complex one; any other is itself."""
+        return face_dtype({"complex64": "float32", "complex128": "float64"}.get(self.name, self.name))
+
+    def to_complex(self) -> dtype:
+        """The complex dtype whose parts are of this one (complex64 of bfloat16; a complex one is itself).
+
+        Raises DtypeError for integers, bool and float16, which have none.
+        """
+        wide = {"bfloat16": "complex64", "float32": "complex64", "float64": "complex128", "complex64": "complex64", "complex128": "complex128"}
+        if self.name not in wide:
+            raise DtypeError(f"Unknown Complex ScalarType for {self.name}", where=caller(), fix="convert to float32 first")
+        return face_dtype(wide[self.name])
+
     def __repr__(self) -> str:
         return f"fgrad.{self.name}"
 

@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from fgrad.backends import devices
-from fgrad.eager.cell import concrete
+from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.convert import host_array
 from fgrad.eager.views import buffer_of, held
-from fgrad.errors import FgradError, GradError
+from fgrad.errors import ArgumentError, FgradError, GradError
 from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import promote
 from fgrad.ir.types import CPU, Device, TensorType
 
 
 class HostError(FgradError, TypeError):
     """A host array was asked of a tensor that is elsewhere."""
+
+
+def numbers(data: Any, kind: Any = None) -> Any:
+    """Numbers, nested sequences (of tensors too) or an array as a new host array, of dtype `kind` if given.
+
+    Sequences take the default dtypes of Python's numbers, arrays keep theirs.  Raises ArgumentError for a Python number
+    that an integer dtype cannot hold, and TypeError for a complex one in a real dtype.
+    """
+    if isinstance(data, Cell):
+        data = buffer_of(data)
+    if isinstance(data, np.ndarray | np.generic):
+        return host_array(data, kind)
+    if isinstance(data, list | tuple) and _any_cell(data):
+        data = _nested(data)
+    if kind is not None and kind.kind in "iufV" and not isinstance(data, np.ndarray | np.generic):
+        _fits(np.array(data), kind)
+    return host_array(data, kind)
+
+
+def _any_cell(data: Any) -> bool:
+    return any(isinstance(x, Cell) or (isinstance(x, list | tuple) and _any_cell(x)) for x in data)
+
+
+def _nested(data: Any) -> Any:
+    """Nested sequences with tensors as one array; a tensor of one element is a number."""
+    parts = [buffer_of(x) if isinstance(x, Cell) else _nested(x) if isinstance(x, list | tuple) else host_array(x) for x in data]
+    if all(a.size == 1 and a.ndim < 2 for a in parts if a.ndim):
+        parts = [a.reshape(()) for a in parts]
+    kind = functools.reduce(promote, [a.dtype for a in parts])
+    return np.stack([a.astype(kind) for a in parts])
+
+
+def _fits(a: Any, kind: Any) -> None:
+    """Refuses numbers outside an integer dtype (negative ones wrap in unsigned dtypes, as in PyTorch), complex ones in a real one."""
+    if a.dtype.kind == "c":
+        raise TypeError("must be real number, not complex")
+    if kind.kind in "iu" and a.size and a.dtype.kind in "iufO":
+        top = int(np.iinfo(kind).max)
+        low, high = a.min(), a.max()
+        if not (-top - (kind.kind == "i") <= low and high <= top):
+            raise ArgumentError(f"value cannot be converted to type {kind.name} without overflow", where=caller(), fix="use a wider dtype")
 
 
 def placed(cls: type[Any], a: Any, device: Device = CPU, needs: bool = False) -> Any:

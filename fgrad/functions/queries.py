@@ -9,6 +9,7 @@ import numpy as np
 
 from fgrad.errors import ShapeError, need
 from fgrad.functions.dtypes import as_numpy, default_float, face_dtype
+from fgrad.functions.legacy import tensortype
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 
@@ -108,5 +109,7 @@ def typename(obj: Any) -> str:
     """The full name of an object's class; `torch.FloatTensor` and kin for a tensor."""
     if isinstance(obj, Tensor):
         return str(obj.type())
+    if isinstance(obj, tensortype):
+        return f"torch.{'cuda.' * obj.is_cuda}{obj.__name__}"
     cls = obj if isinstance(obj, type) else type(obj)
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"

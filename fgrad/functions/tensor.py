@@ -6,6 +6,7 @@ from typing import Any
 
 from fgrad.eager import indexing
 from fgrad.eager.cell import Cell, concrete
+from fgrad.eager.convert import FACES
 from fgrad.eager.record import record
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError
@@ -222,7 +223,7 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
         return convert(self, dtype_of("bool"))
 
 
-Tensor._result = Tensor
+FACES["tensor"] = Tensor._result = Tensor
 
 
 class Parameter(Tensor):

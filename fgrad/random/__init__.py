@@ -7,6 +7,7 @@ jit, vmap, grad and scan. manual_seed and its kin steer the global generator tha
 from fgrad.eager import generator
 from fgrad.eager.generator import (
     Generator,
+    fork_rng,
     get_rng_state,
     initial_seed,
     manual_seed,
@@ -78,6 +79,7 @@ __all__ = [
     "exponential",
     "f",
     "fold_in",
+    "fork_rng",
     "gamma",
     "generalized_normal",
     "geometric",
