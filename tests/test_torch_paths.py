@@ -163,3 +163,13 @@ def test_dlpack_goes_both_ways() -> None:
     y = fgrad.utils.dlpack.from_dlpack(x)
     assert y.tolist() == [0, 1, 2, 3]
     assert torch.utils.dlpack.from_dlpack(fgrad.utils.dlpack.to_dlpack(y)).tolist() == [0, 1, 2, 3]
+
+
+def test_types_of_sizes_are_pytorchs() -> None:
+    theirs = importlib.import_module("torch.nn.common_types")
+    ours = importlib.import_module("fgrad.nn.common_types")
+    for name in vars(theirs):
+        if name.endswith("_t") and name.startswith(("_size", "_ratio")):
+            assert getattr(ours, name) == getattr(theirs, name)
+        elif name.endswith("_t"):
+            assert hasattr(ours, name)

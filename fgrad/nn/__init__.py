@@ -4,6 +4,7 @@ Inside: functional < pytree, loading, registry < hooks < saving < module < layer
 transposed; simple < activations, losses, pooling, shaping; recurrence, utils < recurrent; init < attention; all < lazy.
 """
 
+from fgrad.nn import common_types as common_types
 from fgrad.nn import functional, grad, init, initializers, parameter, utils
 from fgrad.nn import modules as modules
 from fgrad.nn import parallel as parallel
