@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fgrad import einops_hook as _einops
 from fgrad import tree as tree
 from fgrad.eager.callbacks import pure_callback
 from fgrad.eager.capture import capture
@@ -112,6 +113,7 @@ _OF_JAX = frozenset(
 )
 
 
+_einops.install()
 vars(jit).update({n.rstrip("_"): getattr(_scripted, n) for n in _scripted.__all__})  # PyTorch's jit is a namespace
 
 
