@@ -6,15 +6,13 @@ from typing import Any, TypeVar
 
 from fgrad.functions.tensor import Tensor
 
-T = TypeVar("T")
+_T = TypeVar("_T")
+T: Any = _T  # a static checker sees no more than Any in what is built of it
 
-_scalar_or_tuple_any_t: Any = T | tuple[T, ...]
-_scalar_or_tuple_1_t: Any = T | tuple[T]
-_scalar_or_tuple_2_t: Any = T | tuple[T, T]
-_scalar_or_tuple_3_t: Any = T | tuple[T, T, T]
-_scalar_or_tuple_4_t: Any = T | tuple[T, T, T, T]
-_scalar_or_tuple_5_t: Any = T | tuple[T, T, T, T, T]
-_scalar_or_tuple_6_t: Any = T | tuple[T, T, T, T, T, T]
+_scalar_or_tuple_any_t = T | tuple[T, ...]
+_scalar_or_tuple_1_t, _scalar_or_tuple_2_t, _scalar_or_tuple_3_t, _scalar_or_tuple_4_t, _scalar_or_tuple_5_t, _scalar_or_tuple_6_t = (
+    T | tuple.__class_getitem__((T,) * n) for n in range(1, 7)
+)
 _size_any_t = int | tuple[int, ...]
 _size_1_t = int | tuple[int]
 _size_2_t = int | tuple[int, int]
