@@ -379,7 +379,6 @@ ALLOWED = {
     "utils/data/sampler.py": "host data: random orders",
     "utils/tensorboard/curves.py": "host data: counts for logs",
     "utils/tensorboard/pictures.py": "host data: pixels and samples for logs",
-    "utils/tensorboard/projector.py": "host data: a sheet of thumbnails",
     "utils/tensorboard/protos.py": "host data: arrays of what is logged",
     "utils/tensorboard/summaries.py": "host data: histograms for logs",
     "utils/tensorboard/writer.py": "host data: figures for logs",
