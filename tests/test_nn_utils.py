@@ -1,14 +1,14 @@
-"""nn.utils against torch: norms of weights, parametrisations, pruning, fusion; state dicts go both ways."""
+"""nn.utils against torch: norms of weights, parametrisations, fusion; state dicts go both ways."""
 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from twins import MAKERS, X2, every_layer, quiet, same_state, to_ours, train_both
 
 import fgrad
 from fgrad.nn import utils
@@ -16,59 +16,7 @@ from fgrad.nn.utils import parametrizations, parametrize, prune
 
 torch = pytest.importorskip("torch")
 their_p, their_parametrize = pytest.importorskip("torch.nn.utils.parametrizations"), pytest.importorskip("torch.nn.utils.parametrize")
-their_prune = pytest.importorskip("torch.nn.utils.prune")
 pytestmark = pytest.mark.oracle
-
-
-def to_theirs(state: Any) -> dict[str, Any]:
-    return {k: torch.tensor(np.asarray(v.numpy())) for k, v in state.items()}
-
-
-def to_ours(state: Any) -> dict[str, Any]:
-    return {k: fgrad.tensor(v.detach().numpy().copy()) for k, v in state.items()}
-
-
-def same_state(ours: Any, theirs: Any, tol: float = 2e-5) -> None:
-    a, b = ours.state_dict(), theirs.state_dict()
-    assert list(a) == list(b)
-    for k in a:
-        np.testing.assert_allclose(a[k].numpy(), b[k].numpy(), rtol=tol, atol=tol, err_msg=k)
-
-
-def train_both(ours: Any, theirs: Any, x: Any, steps: int = 3) -> None:
-    """The same steps of SGD on both; outputs, gradients and states agree."""
-    theirs.load_state_dict(to_theirs(ours.state_dict()))
-    ours.load_state_dict(to_ours(theirs.state_dict()))
-    a = fgrad.optim.SGD(ours.parameters(), lr=0.1)
-    b = torch.optim.SGD(theirs.parameters(), lr=0.1)
-    for _ in range(steps):
-        a.zero_grad()
-        b.zero_grad()
-        ya, yb = ours(fgrad.tensor(x)), theirs(torch.tensor(x))
-        np.testing.assert_allclose(ya.detach().numpy(), yb.detach().numpy(), rtol=2e-5, atol=2e-5)
-        (ya**2).mean().backward()
-        (yb**2).mean().backward()
-        for (name, p), (_, q) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
-            np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-4, atol=1e-4, err_msg=name)
-        a.step()
-        b.step()
-    same_state(ours, theirs, 1e-4)
-
-
-X2 = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
-X4 = np.random.default_rng(1).standard_normal((2, 3, 5, 5)).astype(np.float32)
-MAKERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
-    "linear": (lambda nn: nn.Linear(3, 5), X2),
-    "conv": (lambda nn: nn.Conv2d(3, 4, 3), X4),
-    "transposed": (lambda nn: nn.ConvTranspose2d(3, 4, 3), X4),
-}
-every_layer = pytest.mark.parametrize("kind", MAKERS)
-
-
-def quiet(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return f(*args, **kwargs)
 
 
 @every_layer
@@ -259,90 +207,6 @@ def test_parametrized_modules_work_in_jit_grad_and_functional_call() -> None:
     np.testing.assert_allclose(fgrad.jit(lambda net, v: net(v))(m, x).detach().numpy(), expected, rtol=1e-6)
     doubled = {k: v * 2 for k, v in m.state_dict().items() if k.endswith(("original0", "bias"))}
     np.testing.assert_allclose(utils.stateless.functional_call(m, doubled, (x,)).detach().numpy(), expected * 2, rtol=1e-5)
-
-
-PRUNERS: dict[str, Callable[[Any, Any], Any]] = {
-    "identity": lambda p, m: p.identity(m, "weight"),
-    "l1": lambda p, m: p.l1_unstructured(m, "weight", amount=0.3),
-    "l1 count": lambda p, m: p.l1_unstructured(m, "weight", amount=4),
-    "l1 twice": lambda p, m: p.l1_unstructured(p.l1_unstructured(m, "weight", amount=0.3), "weight", amount=0.5),
-    "ln": lambda p, m: p.ln_structured(m, "weight", amount=2, n=2, dim=0),
-    "ln 1": lambda p, m: p.ln_structured(m, "weight", amount=0.4, n=1, dim=1),
-    "ln inf": lambda p, m: p.ln_structured(m, "weight", amount=0.4, n=float("inf"), dim=-1),
-    "ln then l1": lambda p, m: p.l1_unstructured(p.ln_structured(m, "weight", amount=2, n=2, dim=0), "weight", amount=0.3),
-    "l1 then ln": lambda p, m: p.ln_structured(p.l1_unstructured(m, "weight", amount=0.5), "weight", amount=1, n=2, dim=0),
-    "bias": lambda p, m: p.l1_unstructured(m, "bias", amount=1),
-}
-
-
-@every_layer
-@pytest.mark.parametrize("how", PRUNERS)
-def test_pruning_trains_as_torchs(kind: str, how: str) -> None:
-    make, x = MAKERS[kind]
-    ours, theirs = make(fgrad.nn), make(torch.nn)
-    ours.load_state_dict(to_ours(theirs.state_dict()))
-    PRUNERS[how](prune, ours), PRUNERS[how](their_prune, theirs)
-    assert {k: v.numpy().tolist() for k, v in ours.state_dict().items() if "mask" in k} == {
-        k: v.numpy().tolist() for k, v in theirs.state_dict().items() if "mask" in k
-    }
-    train_both(ours, theirs, x)
-    assert prune.is_pruned(ours)
-    name = "bias" if how == "bias" else "weight"
-    prune.remove(ours, name), their_prune.remove(theirs, name)
-    assert not prune.is_pruned(ours)
-    same_state(ours, theirs, 1e-4)
-
-
-def test_pruning_by_scores_masks_and_over_several_modules() -> None:
-    theirs = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
-    ours = fgrad.nn.Sequential(fgrad.nn.Linear(3, 4), fgrad.nn.Linear(4, 2))
-    ours.load_state_dict(to_ours(theirs.state_dict()))
-    scores = np.random.default_rng(4).standard_normal((4, 3)).astype(np.float32)
-    prune.L1Unstructured.apply(ours[0], "weight", 5, fgrad.tensor(scores))
-    their_prune.l1_unstructured(theirs[0], "weight", 5, importance_scores=torch.tensor(scores))
-    for _ in range(2):
-        prune.global_unstructured([(m, "weight") for m in ours], prune.L1Unstructured, amount=0.3)
-        their_prune.global_unstructured([(m, "weight") for m in theirs], their_prune.L1Unstructured, amount=0.3)
-        same_state(ours, theirs)
-    mask = np.array([1, 0], np.float32)
-    prune.custom_from_mask(ours[1], "bias", fgrad.tensor(mask)), their_prune.custom_from_mask(theirs[1], "bias", torch.tensor(mask))
-    train_both(ours, theirs, X2)
-
-
-def test_random_pruning_takes_as_many_as_asked() -> None:
-    a = prune.random_unstructured(fgrad.nn.Linear(6, 5), "weight", amount=0.4)
-    assert int((a.weight_mask == 0).sum()) == 12
-    prune.random_unstructured(a, "weight", amount=6)
-    assert int((a.weight_mask == 0).sum()) == 18
-    b = prune.random_structured(fgrad.nn.Linear(6, 5), "weight", amount=2, dim=1)
-    assert int((b.weight_mask.sum(0) == 0).sum()) == 2
-    assert int((b.weight == 0).sum()) == 10
-    assert prune.RandomUnstructured(2).prune(fgrad.ones(4)).sum().item() == 2
-
-
-@pytest.mark.parametrize(("error", "call"), [
-    (ValueError, lambda p, lib: p.l1_unstructured(lib.nn.Linear(2, 2), "weight", 1.5)),
-    (ValueError, lambda p, lib: p.l1_unstructured(lib.nn.Linear(2, 2), "weight", -1)),
-    (ValueError, lambda p, lib: p.l1_unstructured(lib.nn.Linear(2, 2), "weight", 5)),
-    (TypeError, lambda p, lib: p.l1_unstructured(lib.nn.Linear(2, 2), "weight", "a")),
-    (ValueError, lambda p, lib: p.ln_structured(lib.nn.Linear(2, 2), "bias", 1, 2, 0)),
-    (IndexError, lambda p, lib: p.ln_structured(lib.nn.Linear(2, 2), "weight", 1, 2, 2)),
-    (ValueError, lambda p, lib: p.remove(lib.nn.Linear(2, 2), "weight")),
-    (TypeError, lambda p, lib: p.global_unstructured([(lib.nn.Linear(2, 2), "weight")], p.LnStructured, amount=1, n=2)),
-    (TypeError, lambda p, lib: p.PruningContainer(3, 3)),
-])  # fmt: skip
-def test_pruning_refuses_what_torch_refuses(error: type[Exception], call: Callable[[Any, Any], Any]) -> None:
-    with pytest.raises(error):
-        call(their_prune, torch)
-    with pytest.raises(error):
-        call(prune, fgrad)
-
-
-def test_a_failed_pruning_changes_nothing() -> None:
-    m = fgrad.nn.Linear(2, 2)
-    with pytest.raises(ValueError, match="smaller than"):
-        prune.l1_unstructured(m, "weight", 5)
-    assert list(m.state_dict()) == ["weight", "bias"]
 
 
 @pytest.mark.parametrize("kind", ["linear", "conv", "transposed"])
