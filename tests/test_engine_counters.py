@@ -340,7 +340,6 @@ ALLOWED = {
     "functions/arrange.py": "positions from Python arguments",
     "functions/creation.py": "data made from Python numbers",
     "functions/exchange.py": "data made from Python numbers",
-    "functions/legacy.py": "data made from Python numbers",
     "functions/ordering.py": "results whose shape depends on values, and counts that PyTorch too makes at once",
     "functions/persistence.py": "files",
     "functions/printing.py": "text",

@@ -29,6 +29,8 @@ from fgrad.functions.dtypes import int32 as int
 from fgrad.functions.dtypes import int64 as long
 from fgrad.functions.elementary import *  # noqa: F403
 from fgrad.functions.elementary import __all__ as _elementary
+from fgrad.functions.formats import *  # noqa: F403
+from fgrad.functions.formats import __all__ as _formats
 from fgrad.functions.gradmode import *  # noqa: F403
 from fgrad.functions.gradmode import __all__ as _gradmode
 from fgrad.functions.layouts import *  # noqa: F403
@@ -37,6 +39,9 @@ from fgrad.functions.legacy import *  # noqa: F403
 from fgrad.functions.legacy import __all__ as _legacy
 from fgrad.functions.linear import *  # noqa: F403
 from fgrad.functions.linear import __all__ as _linear
+from fgrad.functions.manners import adjoint
+from fgrad.functions.memory import *  # noqa: F403
+from fgrad.functions.memory import __all__ as _memory
 from fgrad.functions.ordering import *  # noqa: F403
 from fgrad.functions.ordering import __all__ as _ordering
 from fgrad.functions.persistence import *  # noqa: F403
@@ -74,10 +79,12 @@ __all__ = [
     *_creation,
     *_dtypes,
     *_elementary,
+    *_formats,
     *_gradmode,
     *_layouts,
     *_legacy,
     *_linear,
+    *_memory,
     *_ordering,
     *_persistence,
     *_pointwise,
@@ -92,6 +99,6 @@ __all__ = [
     *_stft,
     *_tensor,
     *_triangles,
-    *"bool cdouble cfloat double float half int long short".split(),
+    *"adjoint bool cdouble cfloat double float half int long short".split(),
 ]
 __all__.sort()

@@ -23,6 +23,7 @@ from fgrad.functions.call import R, convert, device_of
 from fgrad.functions.dtypes import Size, as_numpy, face_dtype
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.exchange import copied, copy_of, numbers, numpy_of, placed, rebuild
+from fgrad.functions.formats import formatted
 from fgrad.functions.legacy import TENSOR_NAMES, made, named_type
 from fgrad.functions.printing import format_tensor
 from fgrad.ir.apply import caller
@@ -129,26 +130,6 @@ class Base(Described):
     def element_size(self) -> int:
         """Bytes of one element."""
         return self._type.dtype.itemsize
-
-    def stride(self, dim: int | None = None) -> Any:
-        """Elements between neighbours along each dimension, by the logical view path."""
-        base, path = (self, ()) if self._extra is None or self._extra.base is None else (self._extra.base, self._extra.path)
-        probe = np.empty(base._type.shape, np.uint8)
-        for prim, params, _ in path:
-            probe = prim.lower(np, None, probe, **dict(zip(prim.params, params, strict=True)))
-        return probe.strides if dim is None else probe.strides[dim]
-
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        """True if elements lie in row-major order."""
-        expected, step = [], 1
-        for d in reversed(self._type.shape):
-            expected.append(step)
-            step *= d
-        return all(a == b or n < 2 for a, b, n in zip(self.stride(), reversed(expected), self._type.shape, strict=True))
-
-    def contiguous(self, memory_format: Any = None) -> Any:
-        """A tensor in row-major order: itself, or a copy."""
-        return self if self.is_contiguous() else h.clone(self)
 
     def is_floating_point(self) -> bool:
         """True for a float dtype."""
@@ -352,6 +333,7 @@ class Base(Described):
     def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False,
            memory_format: Any = None) -> Any:  # fmt: skip
         """The tensor in another dtype or on another device: `to(dtype)`, `to(device)`, `to(device, dtype)`, `to(other)`."""
+        formatted(self, memory_format)
         for a in args:
             if isinstance(a, Base):
                 dtype, device = a.dtype, a.device
@@ -376,12 +358,14 @@ class Base(Described):
         """The tensor in the dtype of another."""
         return convert(self, other._type.dtype)
 
-    def cpu(self) -> Any:
+    def cpu(self, memory_format: Any = None) -> Any:
         """The tensor in host memory."""
+        formatted(self, memory_format)
         return self.to("cpu")
 
-    def cuda(self, device: Any = None) -> Any:
+    def cuda(self, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
         """The tensor on a CUDA device."""
+        formatted(self, memory_format)
         return self.to("cuda" if device is None else device)
 
     def new_tensor(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:

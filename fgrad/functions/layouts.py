@@ -23,7 +23,11 @@ class layout:  # noqa: N801  # PyTorch's name
         return f"fgrad.{self.name}"
 
     def __reduce__(self) -> Any:
-        return layout._known.__getitem__, (self.name,)
+        return _named, (self.name,)
+
+
+def _named(name: str) -> layout:
+    return layout._known[name]
 
 
 strided, sparse_coo, sparse_csr = layout("strided"), layout("sparse_coo"), layout("sparse_csr")

@@ -12,6 +12,7 @@ from fgrad.eager.record import record, record_items
 from fgrad.errors import ArgumentError
 from fgrad.functions.call import R, binary, compose, compose_many
 from fgrad.functions.dtypes import as_numpy, default_float
+from fgrad.functions.pointwise import into
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
 from fgrad.ir.types import CPU, Device
@@ -98,17 +99,21 @@ def _two_words(bits: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def bernoulli(input: Any, *, generator: Any = None) -> Any:
-    """1 with the probability each element gives, else 0, in the dtype of the input."""
-    drawn = bernoulli_bits(type(input)._result, input._type.shape, input, generator, input._device)
-    return record(type(input)._result, R["convert"], (drawn,), (input._type.dtype,))
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None, out: Any = None) -> Any:
+    """1 with the probability each element gives (with probability `p`, if given), else 0, in the dtype of the input."""
+    drawn = bernoulli_bits(type(input)._result, input._type.shape, input if p is None else p, generator, input._device)
+    return into(out, record(type(input)._result, R["convert"], (drawn,), (input._type.dtype,)))
 
 
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Any = None) -> Any:
     """Indices drawn with probability proportional to each row's weights, int64[..., num_samples].
 
     Without replacement by the Gumbel top-k rule (Vieira 2014).
     """
+    return into(out, _multinomial(input, num_samples, replacement, generator))
+
+
+def _multinomial(input: Any, num_samples: int, replacement: bool, generator: Any) -> Any:
     shape = input._type.shape
     if not replacement and num_samples > shape[-1]:
         raise ArgumentError(

@@ -14,6 +14,7 @@ from fgrad.eager.views import view_of
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import R, axis_of, compose, same
 from fgrad.functions.dtypes import Size
+from fgrad.functions.formats import formatted
 from fgrad.functions.pointwise import into
 from fgrad.ir.apply import broadcast_shapes as common_shape
 from fgrad.ir.apply import caller
@@ -354,6 +355,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A copy that gradients flow through."""
+    formatted(input, memory_format)
     return record(type(input)._result, R["mark"], (input,), (0,))
 
 

@@ -26,6 +26,8 @@ from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.elementary import ElementaryMethods
 from fgrad.functions.exchange import copied, copy_of, shared
 from fgrad.functions.layouts import LayoutMethods
+from fgrad.functions.manners import CastMethods, MannerMethods
+from fgrad.functions.memory import MemoryMethods
 from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
 from fgrad.functions.running import RunningMethods
@@ -34,12 +36,11 @@ from fgrad.functions.special import SpecialMethods
 from fgrad.functions.triangles import TriangleMethods
 from fgrad.functions.twins import InPlaceMethods
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import dtype_of
 
 __all__ = ["Tensor"]
 
 
-class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, AlgebraMethods, LayoutMethods, Base):
+class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods, RunningMethods, OrderingMethods, SpecialMethods, ScatterMethods, DrawMethods, InPlaceMethods, AlgebraMethods, LayoutMethods, MemoryMethods, MannerMethods, CastMethods, Base):
     """Numbers with a shape, a dtype and a device; `requires_grad` marks a leaf of `backward()`."""
 
     __slots__ = ()
@@ -173,54 +174,6 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
     cumsum_, cumprod_ = inplace.of_each(r.cumsum, r.cumprod)
     uniform_, normal_, bernoulli_ = inplace.uniform_, inplace.normal_, inplace.bernoulli_
 
-    def share_memory_(self) -> Tensor:
-        """Accepted: worker processes get their own copies."""
-        return self
-
-    def pin_memory(self) -> Tensor:
-        """Accepted: host memory needs no pinning here."""
-        return self
-
-    # last in the class: these names are used as types above ---------------------------------------------------------------
-    def half(self) -> Any:
-        """As float16."""
-        return convert(self, dtype_of("float16"))
-
-    def bfloat16(self) -> Any:
-        """As bfloat16."""
-        return convert(self, dtype_of("bfloat16"))
-
-    def double(self) -> Any:
-        """As float64."""
-        return convert(self, dtype_of("float64"))
-
-    def short(self) -> Any:
-        """As int16."""
-        return convert(self, dtype_of("int16"))
-
-    def char(self) -> Any:
-        """As int8."""
-        return convert(self, dtype_of("int8"))
-
-    def byte(self) -> Any:
-        """As uint8."""
-        return convert(self, dtype_of("uint8"))
-
-    def long(self) -> Any:
-        """As int64."""
-        return convert(self, dtype_of("int64"))
-
-    def float(self) -> Any:
-        """As float32."""
-        return convert(self, dtype_of("float32"))
-
-    def int(self) -> Any:
-        """As int32."""
-        return convert(self, dtype_of("int32"))
-
-    def bool(self) -> Any:
-        """As bool."""
-        return convert(self, dtype_of("bool"))
 
 
 FACES["tensor"] = Tensor._result = Tensor
