@@ -112,6 +112,7 @@ _OF_JAX = frozenset(
     process_index typeof""".split()
 )
 
+_OF_FLAT = frozenset("gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell".split())
 
 _einops.install()
 vars(jit).update({n.rstrip("_"): getattr(_scripted, n) for n in _scripted.__all__})  # PyTorch's jit is a namespace
@@ -121,6 +122,8 @@ def __getattr__(name: str) -> Any:
     """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too, JAX those of jax_names."""
     if name in _OF_NN:
         return getattr(importlib.import_module("fgrad.nn.functional"), name)
+    if name in _OF_FLAT:
+        return getattr(importlib.import_module("fgrad.nn.flat"), name)
     if name in _OF_JAX:
         return getattr(importlib.import_module("fgrad.jax_names"), name)
     if name.startswith("sparse_"):
@@ -133,4 +136,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_OF_JAX, *_OF_NN})
+    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN})
