@@ -63,6 +63,8 @@ from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
 from fgrad.functions.shape import __all__ as _shape
 from fgrad.functions.special import i0, igamma, igammac, mvlgamma, polygamma
+from fgrad.functions.standing import *  # noqa: F403
+from fgrad.functions.standing import __all__ as _standing
 from fgrad.functions.stft import *  # noqa: F403
 from fgrad.functions.stft import __all__ as _stft
 from fgrad.functions.tensor import *  # noqa: F403
@@ -96,6 +98,7 @@ __all__ = [
     *_select,
     *_shape,
     *"i0 igamma igammac mvlgamma polygamma".split(),
+    *_standing,
     *_stft,
     *_tensor,
     *_triangles,
