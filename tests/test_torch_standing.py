@@ -73,3 +73,14 @@ def test_copies_into_several_tensors(T: Any) -> None:
     assert T.unbind_copy(T.arange(4.0).reshape(2, 2), out=out) is None
     assert [o.tolist() for o in out] == [[0, 1], [2, 3]]
     assert not T.detach(T.ones(2, requires_grad=True) * 2).requires_grad
+
+
+@both
+def test_copies_of_complex_numbers(T: Any) -> None:
+    x = T.arange(4.0).reshape(2, 2)
+    z = T.view_as_complex_copy(x)
+    assert z.tolist() == [1j, 2 + 3j]
+    y = T.view_as_real_copy(z)
+    y.zero_()
+    z.zero_()
+    assert x.tolist() == [[0, 1], [2, 3]]

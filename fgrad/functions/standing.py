@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fgrad.functions.arrange import split_with_sizes
+from fgrad.functions.complex import view_as_complex, view_as_real
 from fgrad.functions.pointwise import into
 from fgrad.functions.shape import clone
 from fgrad.functions.tensor import Tensor
@@ -16,9 +17,8 @@ IN_PLACE = (
     "index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ resize_as_ round_ rsqrt_ "
     "sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_"
 ).split()
-COPIES = (
-    "as_strided detach diagonal expand permute select squeeze t transpose unsqueeze view unfold"
-).split()
+COPIES = "as_strided detach diagonal expand permute select squeeze t transpose unfold unsqueeze view".split()
+FUNCTIONS = {"view_as_complex": view_as_complex, "view_as_real": view_as_real}
 SEVERAL = "split unbind".split()
 
 
@@ -33,14 +33,14 @@ def _method(name: str) -> Callable[..., Any]:
     return call
 
 
-def _copy(name: str) -> Callable[..., Any]:
+def _copy(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """A function whose result is a copy of what the method shows."""
 
     def call(input: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return into(out, clone(getattr(input, name)(*args, **kwargs)))
+        return into(out, clone(method(input, *args, **kwargs)))
 
     call.__name__ = call.__qualname__ = f"{name}_copy"
-    call.__doc__ = f"A copy of what Tensor.{name} shows, in memory of its own; gradients flow through it (not through detach_copy)."
+    call.__doc__ = f"A copy of what {name} shows, in memory of its own; gradients flow through it (not through detach_copy)."
     return call
 
 
@@ -62,7 +62,8 @@ def _copies(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 detach = _method("detach")
 vars().update({name: _method(name) for name in IN_PLACE})
-vars().update({f"{name}_copy": _copy(name) for name in COPIES})
+vars().update({f"{name}_copy": _copy(name, getattr(Tensor, name)) for name in COPIES})
+vars().update({f"{name}_copy": _copy(name, f) for name, f in FUNCTIONS.items()})
 vars().update({f"{name}_copy": _copies(name, getattr(Tensor, name)) for name in SEVERAL})
 
 
@@ -79,5 +80,5 @@ def alias_copy(input: Any, *, out: Any = None) -> Any:
 split_with_sizes_copy = _copies("split_with_sizes", split_with_sizes)
 
 __all__ = [
-    *IN_PLACE, *[f"{n}_copy" for n in (*COPIES, *SEVERAL)], "alias_copy", "detach", "slice_copy", "split_with_sizes_copy",
+    *IN_PLACE, *[f"{n}_copy" for n in (*COPIES, *SEVERAL, *FUNCTIONS)], "alias_copy", "detach", "slice_copy", "split_with_sizes_copy",
 ]  # fmt: skip
