@@ -5,6 +5,7 @@ One engine, three faces: `grad(loss)(params)`, `import fgrad as torch`, and `fgr
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,12 @@ from fgrad.eager.custom import custom_jvp, custom_vjp
 from fgrad.eager.effects import debug_callback, debug_print
 from fgrad.eager.explain import explain
 from fgrad.eager.grad import grad, hessian, jacfwd, jacrev, jvp, linearize, value_and_grad, vjp
-from fgrad.eager.jit import jit
+from fgrad.eager.jit import jit as _jit
 from fgrad.eager.remat import checkpoint, checkpoint_name, checkpoint_policies, remat
 from fgrad.eager.shapes import ShapeDtypeStruct, eval_shape, make_graph
 from fgrad.eager.vmap import vmap
 from fgrad.functions import *  # noqa: F403  # PyTorch's names, listed in functions.__all__
 from fgrad.functions import __all__ as _functions
-from fgrad.functions import scripted as _scripted
 from fgrad.functions.compiled import compile
 from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from fgrad import special as special
     from fgrad import tree_util as tree_util
     from fgrad import utils as utils
+    from fgrad.eager.jit import jit as jit
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
@@ -98,6 +99,24 @@ __all__ = [
 __all__.sort()
 
 
+class _Jit:
+    """JAX's jit, a function, and PyTorch's jit, a namespace whose names (script, trace, ...) are imported when first used."""
+
+    def __init__(self) -> None:
+        functools.update_wrapper(self, _jit)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return _jit(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module("fgrad.functions.scripted"), "isinstance_" if name == "isinstance" else name)
+
+
+if not TYPE_CHECKING:
+    jit = _Jit()
+
 _OF_NN = frozenset(
     """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu celu_
     channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity
@@ -115,7 +134,6 @@ _OF_JAX = frozenset(
 _OF_FLAT = frozenset("gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell".split())
 
 _einops.install()
-vars(jit).update({n.rstrip("_"): getattr(_scripted, n) for n in _scripted.__all__})  # PyTorch's jit is a namespace
 
 
 def __getattr__(name: str) -> Any:

@@ -105,6 +105,39 @@ def test_control_flow_on_numbers_still_answers() -> None:
     assert made(fgrad.tensor([-1.0])).tolist() == [1.0]
 
 
+def test_programs_are_saved_and_loaded(tmp_path: Any) -> None:
+    net = Net().eval()
+    made = fgrad.jit.script(net)
+    x, wide = fgrad.randn(5, 3), fgrad.randn(2, 3)
+    wanted = [made(x), made(wide, double=True)]
+    path = tmp_path / "net.fg"
+    made.save(path)
+    again = fgrad.jit.load(path)
+    np.testing.assert_array_equal(again(x).detach().numpy(), wanted[0].detach().numpy())
+    np.testing.assert_array_equal(again(wide, double=True).detach().numpy(), wanted[1].detach().numpy())
+    assert set(again.state_dict()) == set(net.state_dict())
+    assert again.eval() is again
+    assert len(list(again.parameters())) == 4
+    assert "dot_general" in str(again.graph)
+    x.requires_grad_()
+    again(x).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), fgrad.autograd.grad(net(x).sum(), x)[0].numpy(), rtol=1e-5)
+    with pytest.raises(ValueError, match=r"no recording for \(tensor 0 float32\[7,3\]\)"):
+        again(fgrad.randn(7, 3))
+    with pytest.raises(ValueError, match="nothing is recorded"):
+        fgrad.jit.save(fgrad.jit.script(lambda a: a), path)
+    with pytest.raises(ValueError, match="eval"):
+        fgrad.jit.save(fgrad.jit.trace(Net().train(), x.detach()), path)
+    fgrad.save({"a": 1}, path)
+    with pytest.raises(ValueError, match="no recorded program"):
+        fgrad.jit.load(path)
+    trees = fgrad.jit.trace(lambda d, k: {"sum": d["a"] + k, "both": (d["a"], 3)}, ({"a": fgrad.ones(2)}, 2))
+    trees.save(path)
+    found = fgrad.jit.load(path)({"a": fgrad.tensor([1.0, 5.0])}, 2)
+    assert found["sum"].tolist() == [3.0, 7.0]
+    assert found["both"][1] == 3
+
+
 def test_annotations_are_accepted() -> None:
     jit = fgrad.jit
     assert jit.annotate(list[int], [1]) == [1]

@@ -55,6 +55,11 @@ class Compiled:
             return self._original(*args, **kwargs)
         return run(found, cells)
 
+    def recordings(self) -> list[tuple[Any, list[Any], Recorded]]:
+        """(structure of the arguments, their types or, where they are no tensors, values, recording) of everything met so far."""
+        made = [(key, found) for key, found in self._known.items() if isinstance(found, Recorded)]
+        return [(key[0], [part[1] for part in key[1]], found) for key, found in made]
+
     def _key(self, leaves: Sequence[Any], spec: Any) -> Any:
         parts = tuple((x.__class__, x._value.type, x._value.needs) if isinstance(x, Cell) else (x.__class__, x) for x in leaves)
         modules = self._original.modules() if hasattr(self._original, "modules") else ()

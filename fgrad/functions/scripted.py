@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from fgrad.eager.trace import Recorded
 from fgrad.errors import ArgumentError
+from fgrad.functions import programs
 from fgrad.functions.compiled import Compiled
 from fgrad.functions.gradmode import no_grad
 from fgrad.functions.tensor import Tensor
@@ -15,9 +15,12 @@ from fgrad.ir.graph import Graph
 
 __all__ = [
     "Attribute", "Final", "ScriptFunction", "ScriptModule", "annotate", "enable_onednn_fusion", "export", "fork", "freeze", "ignore",
-    "is_scripting", "is_tracing", "isinstance_", "onednn_fusion_enabled", "optimize_for_inference", "optimized_execution", "script",
+    "is_scripting", "is_tracing", "isinstance_", "load", "onednn_fusion_enabled", "optimize_for_inference", "optimized_execution", "save", "script",
     "script_if_tracing", "script_method", "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
+
+
+save, load = programs.save, programs.load
 
 
 class ScriptFunction(Compiled):
@@ -29,10 +32,14 @@ class ScriptFunction(Compiled):
     @property
     def graph(self) -> Graph:
         """The IR of the recording made last."""
-        made = [r for r in self._known.values() if isinstance(r, Recorded)]
+        made = self.recordings()
         if not made:
             raise ArgumentError("nothing is recorded yet", where=caller(), fix="call it once, or use trace with example inputs")
-        return made[-1].graph
+        return made[-1][2].graph
+
+    def save(self, f: Any, _extra_files: Any = None) -> None:
+        """`jit.save(self, f)`."""
+        programs.save(self, f)
 
     inlined_graph = graph
 
