@@ -82,3 +82,27 @@ def test_models_that_cannot_be_stacked(T: Any) -> None:
     for bad in ([], [net(T), other], [net(T), T.nn.Linear(3, 2)]):
         with pytest.raises(RuntimeError, match="Expected"):
             T.func.stack_module_state(bad)
+
+
+def test_batch_norms_without_running_statistics() -> None:
+    x = np.random.default_rng(0).standard_normal((6, 3)).astype("float32") + 2
+
+    def run(t: Any) -> list[Any]:
+        found = []
+        for step in ("keep", "off", "drop", "replace"):
+            m = t.nn.Sequential(t.nn.BatchNorm1d(3))
+            m(t.tensor(x))
+            if step == "off":
+                m[0].track_running_stats = False
+            elif step == "drop":
+                m[0].running_mean = m[0].running_var = None
+            elif step == "replace":
+                assert t.func.replace_all_batch_norm_modules_(m) is m
+            found.append(m(t.tensor(x) + 1))
+            m.eval()
+            found.append(m(t.tensor(x) - 1))
+            found.append(m[0].running_mean if m[0].running_mean is not None else t.zeros(1))
+        return [f.detach().numpy() for f in found]
+
+    for ours, theirs in zip(run(fgrad), run(torch), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ from fgrad.errors import ArgumentError
 from fgrad.functions.arrange import stack
 from fgrad.ir.apply import caller
 from fgrad.nn import Module
+from fgrad.nn.normalisation import BatchNorm
 
 Function = Callable[..., Any]
 
@@ -91,6 +92,16 @@ def functionalize(func: Function, *, remove: str = "mutations") -> Function:
     if remove not in ("mutations", "mutations_and_views"):
         raise ArgumentError(f"functionalize(remove={remove!r})", where=caller(), fix='use "mutations" or "mutations_and_views"')
     return func
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """`root`, its BatchNorms changed in place so that they keep no running statistics: vmap needs that."""
+    for m in root.modules():
+        if isinstance(m, BatchNorm):
+            m.track_running_stats = False
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                setattr(m, name, None)
+    return root
 
 
 def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:

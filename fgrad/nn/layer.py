@@ -179,7 +179,8 @@ class LayerModule(Module):
         if name in own.get("_arguments", ()) and name not in self.plain:  # `dropout.p = 0`: the layer follows
             arguments = {**own["_arguments"], name: value}
             layer = type(self).make(**arguments)
-            if shapes(layer) == shapes(own["layer"]):  # sizes only describe a module once its parameters are made
+            new, old = shapes(layer), shapes(own["layer"])
+            if new == old or (name == "track_running_stats" and set(new) < set(old)):  # sizes only describe what is made already
                 own.update(layer=layer, _arguments=arguments)
         super().__setattr__(name, value)
 
@@ -199,7 +200,7 @@ class LayerModule(Module):
         held = self._parameters
         params = {k: held[k] if k in held else getattr(self, k) for k in layer.params}  # computed ones: nn.utils.parametrize
         if not layer.state:
-            return layer.apply(params, {}, *xs, train=self.training, key=None)[0]
+            return layer.apply(params, dict(self._buffers), *xs, train=self.training, key=None)[0]
         y, new = layer.apply(params, dict(self._buffers), *xs, train=self.training, key=None)
         if self.training:
             before = set_grad(False)

@@ -28,13 +28,13 @@ def batch_norm(rank: tuple[int, ...], num_features: int, eps: float, momentum: f
         if x.ndim not in rank:
             raise ValueError(f"expected {' or '.join(f'{r}D' for r in rank)} input (got {x.ndim}D input)")
         weight, shift = p.get("weight"), p.get("bias")
-        if not train and track_running_stats:
+        if not train and s.get("running_mean") is not None:
             return f.batch_norm(x, s["running_mean"], s["running_var"], weight, shift, False, 0.0, eps), s
         count = math.prod(x.shape) // max(num_features, 1)
         if count <= 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
         y, mean, var = f.batch_statistics(x, weight, shift, eps)
-        if not track_running_stats:
+        if not track_running_stats or s.get("running_mean") is None:
             return y, s
         batches = s["num_batches_tracked"] + 1
         m = 1.0 / batches if momentum is None else momentum
