@@ -20,11 +20,13 @@ class Settings:
     "tiled" (fused groups in NumPy only) or "native" (compiled before the first run).
     num_threads: threads of the matrix library (0: its own choice; programs with small products always use one).
     default_dtype: what Python floats become.
+    default_device: where PyTorch's creation functions put tensors.
     """
 
     kernels: str = "auto"
     num_threads: int = 0
     default_dtype: str = "float32"
+    default_device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Refuse unknown choices."""

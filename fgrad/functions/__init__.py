@@ -62,6 +62,8 @@ from fgrad.functions.select import *  # noqa: F403
 from fgrad.functions.select import __all__ as _select
 from fgrad.functions.shape import *  # noqa: F403
 from fgrad.functions.shape import __all__ as _shape
+from fgrad.functions.sources import *  # noqa: F403
+from fgrad.functions.sources import __all__ as _sources
 from fgrad.functions.special import i0, igamma, igammac, mvlgamma, polygamma
 from fgrad.functions.standing import *  # noqa: F403
 from fgrad.functions.standing import __all__ as _standing
@@ -98,6 +100,7 @@ __all__ = [
     *_select,
     *_shape,
     *"i0 igamma igammac mvlgamma polygamma".split(),
+    *_sources,
     *_standing,
     *_stft,
     *_tensor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from fgrad.eager.operands import (
     plain,
     unary,
 )
-from fgrad.eager.record import record2, record_scalar
+from fgrad.eager.record import record, record2, record_scalar
 from fgrad.errors import ArgumentError, RangeError
 from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.functions.layouts import USED, sparse
@@ -30,12 +31,14 @@ from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
 from fgrad.ir.primitive import Primitive
 from fgrad.ir.types import CPU, Device, TensorType
+from fgrad.settings import current
 
 __all__ = [
     "NUMBER",
     "R",
     "axes_of",
     "axis_of",
+    "become",
     "binary",
     "coerce",
     "compose",
@@ -106,6 +109,17 @@ def same(xs: Sequence[Any], d: Dtype | None = None) -> list[Any]:
     return [convert(c, d) if isinstance(c, Cell) else number(c, d, like) for c in (coerce(x, like) for x in xs)]
 
 
+def become(x: Any, y: Any) -> Any:
+    """`x` takes the shape and numbers of `y`, leaving its former storage."""
+    made = record(type(x)._result, R["mark"], (y,), (0,))
+    extra = x.extra
+    extra.base, extra.path, extra.history = None, (), None
+    extra.version += 1
+    x._tape, x._value, x._data = made._tape, made._value, made._data
+    made._tape.refs.append(ref(x))
+    return x
+
+
 def axis_of(x: Any, dim: int, extra: int = 0) -> int:
     """A dimension counted from the front, checked; `extra` for axes about to be added."""
     rank = x._type.ndim + extra
@@ -135,9 +149,11 @@ def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
 
 
 def device_of(device: Any) -> Device:
-    """What a user gave as a device; DeviceError at once if a CUDA device does not answer."""
+    """What a user gave as a device, None being the default one; DeviceError at once if a CUDA device does not answer."""
     if device is None:
-        return CPU
+        device = current().default_device
+        if device == "cpu":
+            return CPU
     if not isinstance(device, Device):
         device = Device("cuda", device) if isinstance(device, int) else Device(device)
     devices.library(device)

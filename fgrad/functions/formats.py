@@ -36,11 +36,11 @@ ORDERS = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}  #
 
 
 def formatted(x: Any, wanted: Any) -> None:
-    """Checks a memory format somebody asked for: TypeError unless it is one, ArgumentError if it is for another rank."""
+    """Checks a memory format somebody asked for of `x`: TypeError unless it is one, ArgumentError if it is for another rank."""
     if wanted is None:
         return
     if not isinstance(wanted, memory_format):
         raise TypeError(f"argument 'memory_format' must be fgrad.memory_format, not {type(wanted).__name__}")
     order = ORDERS.get(wanted.name)
-    if order is not None and x._type.ndim != len(order):
+    if order is not None and x is not None and x._type.ndim != len(order):
         raise ArgumentError(f"required rank {len(order)} tensor to use {wanted.name} format", where=caller(), fix="leave memory_format out")

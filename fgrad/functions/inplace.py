@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from weakref import ref
 
 from fgrad.eager import generator as g
 from fgrad.eager import mode
@@ -13,7 +12,7 @@ from fgrad.eager.record import record
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import is_leaf, write
 from fgrad.errors import DtypeError, GradError
-from fgrad.functions.call import R, convert
+from fgrad.functions.call import R, become, convert
 from fgrad.functions.dtypes import can_cast
 from fgrad.functions.random import bernoulli_bits, normal_values, uniform_values
 from fgrad.ir.apply import caller
@@ -50,13 +49,7 @@ def turned(op: Callable[..., Any]) -> Callable[..., Any]:
         if is_leaf(self) and self._value.needs and THREAD.grad:
             raise GradError("a leaf Variable that requires grad is being used in an in-place operation.", where=caller(),
                             fix="use the out-of-place form")  # fmt: skip
-        y = record(type(self)._result, R["mark"], (op(self, *args, **kwargs),), (0,))
-        extra = self.extra
-        extra.base, extra.path, extra.history = None, (), None
-        extra.version += 1
-        self._tape, self._value, self._data = y._tape, y._value, y._data
-        y._tape.refs.append(ref(self))
-        return self
+        return become(self, op(self, *args, **kwargs))
 
     in_place.__name__ = in_place.__qualname__ = f"{op.__name__}_"
     return in_place

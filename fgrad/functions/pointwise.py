@@ -5,6 +5,7 @@ Every function takes tensors of any shapes that broadcast, and Python numbers; `
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError
-from fgrad.functions.call import R, binary, compose, convert, is_integer, same, unary
-from fgrad.functions.dtypes import inexact_result, result_numpy
+from fgrad.functions.call import R, become, binary, compose, convert, is_integer, same, unary
+from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -38,8 +39,19 @@ Op = Callable[..., Any]
 
 
 def into(out: Any, y: Any) -> Any:
-    """`y`, written to `out` if that is given."""
-    return y if out is None else write(out, convert(y, out._type.dtype))
+    """`y`, written to `out` if that is given; `out` takes its shape, with a warning unless it was empty."""
+    if out is None:
+        return y
+    if not can_cast(y._type.dtype, out._type.dtype):
+        raise DtypeError(f"result type {y._type.dtype.name} can't be cast to the desired output type {out._type.dtype.name}", where=caller(),
+                         fix="give an out of the result's dtype")  # fmt: skip
+    found = convert(y, out._type.dtype)
+    if out._type.shape == y._type.shape:
+        return write(out, found)
+    if out._type.size:
+        warnings.warn(f"An output with one or more elements was resized since it had shape {list(out._type.shape)}, which does not match the required "
+                      f"output shape {list(y._type.shape)}.", stacklevel=3)  # fmt: skip
+    return become(out, found)
 
 
 def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None) -> Op:

@@ -17,8 +17,18 @@ IN_PLACE = (
     "index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ resize_as_ round_ rsqrt_ "
     "sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_"
 ).split()
-COPIES = "as_strided detach diagonal expand permute select squeeze t transpose unfold unsqueeze view".split()
-FUNCTIONS = {"view_as_complex": view_as_complex, "view_as_real": view_as_real}
+COPIES = "as_strided detach diagonal permute select squeeze t transpose unfold unsqueeze".split()
+
+
+def _expand(input: Any, size: Any, *, implicit: bool = False) -> Any:
+    return input.expand(size)
+
+
+def _view(input: Any, size: Any = None, *, dtype: Any = None) -> Any:
+    return input.view(size if dtype is None else dtype)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"expand": _expand, "view": _view, "view_as_complex": view_as_complex, "view_as_real": view_as_real}
 SEVERAL = "split unbind".split()
 
 
@@ -26,6 +36,8 @@ def _method(name: str) -> Callable[..., Any]:
     """A function that calls the method of its first argument."""
 
     def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return getattr(input, name)(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name

@@ -9,15 +9,17 @@ import numpy as np
 
 from fgrad.errors import DeviceError
 from fgrad.ir.dtypes import Dtype, dtype_of, is_inexact
+from fgrad.settings import replace
 
 
 class Device:
-    """Where a buffer lives: `cpu` or `cuda:index`. Interned."""
+    """Where a buffer lives: `cpu` or `cuda:index`. Interned. `with device:` is the place of what creation functions make inside."""
 
     __slots__ = ("index", "type")
     type: str
     index: int
     _known: ClassVar[dict[tuple[str, int], Device]] = {}
+    _entered: ClassVar[list[str]] = []  # the default devices outside of blocks
 
     def __new__(cls, type: str, index: int = 0) -> Device:  # noqa: D102
         found = cls._known.get((type, index))
@@ -39,6 +41,13 @@ class Device:
 
     def __reduce__(self) -> Any:
         return Device, (self.type, self.index)
+
+    def __enter__(self) -> Device:
+        Device._entered.append(replace(default_device=str(self)).default_device)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        replace(default_device=Device._entered.pop())
 
     def __str__(self) -> str:
         return "cpu" if self.type == "cpu" else f"{self.type}:{self.index}"
