@@ -125,6 +125,8 @@ _OF_NN = frozenset(
     pixel_unshuffle poisson_nll_loss prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_ triplet_margin_loss""".split()
 )
 
+_OF_SPARSE = frozenset("hspmm smm sparse_compressed_tensor sparse_coo_tensor sparse_csr_tensor spmm sspaddmm".split())
+
 _OF_JAX = frozenset(
     """Array block_until_ready clear_caches closure_convert config custom_gradient default_backend device_count device_get device_put devices
     effects_barrier enable_x64 jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
@@ -144,7 +146,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("fgrad.nn.flat"), name)
     if name in _OF_JAX:
         return getattr(importlib.import_module("fgrad.jax_names"), name)
-    if name.startswith("sparse_"):
+    if name in _OF_SPARSE:
         return getattr(importlib.import_module("fgrad.functions.sparse"), name)
     if name in _LAZY:
         return importlib.import_module(f"fgrad.{name}")
@@ -154,4 +156,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN})
+    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN, *_OF_SPARSE})

@@ -9,7 +9,7 @@ from fgrad.functions.linear import scaled
 from fgrad.functions.sparse import SparseCoo, SparseCsr, joins
 from fgrad.functions.sparse.csr import as_coo, both_forms
 
-__all__ = ["SparseCoo", "SparseCsr", "addmm", "log_softmax", "mm", "sampled_addmm", "softmax", "sum"]
+__all__ = ["SparseCoo", "SparseCsr", "addmm", "check_sparse_tensor_invariants", "log_softmax", "mm", "sampled_addmm", "softmax", "sum"]
 
 softmax, log_softmax = both_forms(joins.softmax), both_forms(joins.log_softmax)
 
@@ -43,3 +43,33 @@ def sampled_addmm(input: SparseCsr, mat1: Any, mat2: Any, *, beta: float = 1.0, 
 def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:  # noqa: A001  # PyTorch's name
     """The sum of everything, dense; over dimensions, sparse unless all sparse ones are among them."""
     return input.sum(dim, dtype=dtype)
+
+
+class check_sparse_tensor_invariants:  # noqa: N801  # PyTorch's name
+    """Accepted as a context or decorator: indices are always checked when a sparse tensor is made."""
+
+    def __init__(self, enable: bool = True) -> None:
+        pass
+
+    @staticmethod
+    def is_enabled() -> bool:
+        """True."""
+        return True
+
+    @staticmethod
+    def enable() -> None:
+        """Nothing to do."""
+
+    @staticmethod
+    def disable() -> None:
+        """Nothing to do: the checks stay."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, f: Any) -> Any:
+        """The function itself."""
+        return f

@@ -81,6 +81,8 @@ OPERATIONS = {
                            t.mv(coo(t), dense(t, 3)), dense(t, 2, 4) @ coo(t), coo(t).mm(dense(t, 3, 1)), t.matmul(coo(t), dense(t, 3, 0))],
     "sparse products": lambda t: [coo(t) @ coo(t).t(), t.sparse.mm(coo(t).t(), coo(t)), coo(t) @ t.sparse_coo_tensor((3, 2))],
     "addmm": lambda t: [t.addmm(dense(t, 4, 2), coo(t), dense(t, 3, 2), beta=0.5, alpha=2), t.sparse.addmm(dense(t, 4, 2), coo(t), dense(t, 3, 2))],
+    "named products": lambda t: [t.spmm(coo(t), dense(t, 3, 2)), t.hspmm(coo(t), dense(t, 3, 2)), t.smm(coo(t), dense(t, 3, 2)),
+                                 t.sspaddmm(coo(t), coo(t), dense(t, 3, 3), beta=2, alpha=0.5)],
     "softmax": lambda t: [t.sparse.softmax(coo(t), 1), t.sparse.softmax(coo(t), 0), t.sparse.log_softmax(coo(t), 1), t.sparse.softmax(hybrid(t), 2),
                           t.sparse.softmax(coo(t), 1, dtype=t.float64)],
     "zero keeping": lambda t: [coo(t).abs(), coo(t).sin(), coo(t).tanh(), coo(t).relu(), coo(t).sign(), coo(t).expm1(), coo(t).pow(2), coo(t) ** 2,

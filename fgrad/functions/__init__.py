@@ -14,6 +14,8 @@ from fgrad.functions.classify import *  # noqa: F403
 from fgrad.functions.classify import __all__ as _classify
 from fgrad.functions.complex import *  # noqa: F403
 from fgrad.functions.complex import __all__ as _complex
+from fgrad.functions.control import *  # noqa: F403
+from fgrad.functions.control import __all__ as _control
 from fgrad.functions.creation import *  # noqa: F403
 from fgrad.functions.creation import __all__ as _creation
 from fgrad.functions.dtypes import *  # noqa: F403
@@ -80,6 +82,7 @@ __all__ = [
     *_autocast,
     *_classify,
     *_complex,
+    *_control,
     *_creation,
     *_dtypes,
     *_elementary,

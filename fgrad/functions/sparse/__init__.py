@@ -5,6 +5,10 @@ Inside: coo < joins < csr < making.  `layouts` has their base class and the door
 
 from fgrad.functions.sparse.coo import SparseCoo
 from fgrad.functions.sparse.csr import SparseCsr
+from fgrad.functions.sparse.joins import hspmm, smm, spmm, sspaddmm
 from fgrad.functions.sparse.making import sparse_compressed_tensor, sparse_coo_tensor, sparse_csr_tensor, to_sparse
 
-__all__ = ["SparseCoo", "SparseCsr", "sparse_compressed_tensor", "sparse_coo_tensor", "sparse_csr_tensor", "to_sparse"]
+__all__ = [
+    "SparseCoo", "SparseCsr", "hspmm", "smm", "sparse_compressed_tensor", "sparse_coo_tensor", "sparse_csr_tensor", "spmm", "sspaddmm",
+    "to_sparse",
+]  # fmt: skip

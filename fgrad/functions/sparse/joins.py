@@ -12,7 +12,7 @@ from fgrad.functions.call import axis_of
 from fgrad.functions.creation import arange, full, zeros
 from fgrad.functions.ordering import searchsorted
 from fgrad.functions.scatters import index_put, index_reduce
-from fgrad.functions.select import index_add, index_select, nonzero
+from fgrad.functions.select import index_add, index_select, nonzero, unique
 from fgrad.functions.shape import cat, repeat_interleave
 from fgrad.functions.sparse.coo import SparseCoo
 from fgrad.functions.tensor import Tensor
@@ -63,6 +63,34 @@ def matmul(a: Any, b: Any) -> Any:
         return sparse_by_dense(b.t(), a)
     check_product(a, b)
     return sparse_by_dense(b.t(), a.t()).t()
+
+
+def spmm(input: Any, mat2: Any) -> Any:
+    """input @ mat2."""
+    return matmul(input, mat2)
+
+
+def hspmm(mat1: Any, mat2: Any) -> SparseCoo:
+    """mat1 @ mat2, mat2 dense, as a hybrid: one sparse dimension, the rows that mat1 has entries in."""
+    check_product(mat1, mat2)
+    rows, inverse = unique(mat1._i[0], return_inverse=True)
+    part = mat1._v[:, None] * index_select(mat2, 0, mat1._i[1])
+    values = index_add(zeros((rows.shape[0], mat2.shape[1]), dtype=part.dtype), 0, inverse, part)
+    return SparseCoo(rows[None], values, (mat1.shape[0], mat2.shape[1]), True)
+
+
+def smm(input: SparseCoo, mat: Any) -> SparseCoo:
+    """input @ mat, mat dense, as a sparse matrix: every place of the rows that input has entries in."""
+    x = hspmm(input, mat)
+    n, width = x._v.shape
+    rows = x._i[0][:, None].expand(n, width).reshape(-1)
+    columns = arange(width)[None].expand(n, width).reshape(-1)
+    return SparseCoo(arrange.stack([rows, columns]), x._v.reshape(-1), x._size, True)
+
+
+def sspaddmm(input: SparseCoo, mat1: SparseCoo, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """beta * input + alpha * mat1 @ mat2 with a dense mat2, as a sparse matrix."""
+    return add(mul(input, beta), mul(smm(mat1, mat2), alpha))
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, beta: Any = 1, alpha: Any = 1) -> Any:
