@@ -349,7 +349,6 @@ ALLOWED = {
     "functions/torch_format.py": "files",
     "functions/windows.py": "data made from Python numbers",
     "functions/stft.py": "positions from Python arguments",
-    "functions/sources.py": "data made from Python numbers",
     "functions/triangles.py": "positions from Python arguments",
     "ir/rewrite.py": "constants of a rule",
     "image.py": "weights from Python arguments",

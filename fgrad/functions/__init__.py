@@ -50,6 +50,7 @@ from fgrad.functions.persistence import *  # noqa: F403
 from fgrad.functions.persistence import __all__ as _persistence
 from fgrad.functions.pointwise import *  # noqa: F403
 from fgrad.functions.pointwise import __all__ as _pointwise
+from fgrad.functions.printing import set_printoptions
 from fgrad.functions.queries import *  # noqa: F403
 from fgrad.functions.queries import __all__ as _queries
 from fgrad.functions.random import *  # noqa: F403
@@ -108,6 +109,6 @@ __all__ = [
     *_stft,
     *_tensor,
     *_triangles,
-    *"adjoint bool cdouble cfloat double float half int long short".split(),
+    *"adjoint bool cdouble cfloat double float half int long set_printoptions short".split(),
 ]
 __all__.sort()
