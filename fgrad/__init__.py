@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fgrad import ad_checkpoint as ad_checkpoint
     from fgrad import amp as amp
     from fgrad import autograd as autograd
+    from fgrad import compiler as compiler
     from fgrad import cpu as cpu
     from fgrad import cuda as cuda
     from fgrad import debug as debug
@@ -54,13 +55,14 @@ if TYPE_CHECKING:
     from fgrad import special as special
     from fgrad import tree_util as tree_util
     from fgrad import utils as utils
+    from fgrad import version as version
     from fgrad.eager.jit import jit as jit
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
 _LAZY = (
-    "ad_checkpoint", "amp", "autograd", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
-    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "tree_util", "utils",
+    "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
+    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "tree_util", "utils", "version",
 )  # fmt: skip
 
 __all__ = [
@@ -148,7 +150,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("fgrad.jax_names"), name)
     if name in _OF_SPARSE:
         return getattr(importlib.import_module("fgrad.functions.sparse"), name)
-    if name in _LAZY:
+    if name in _LAZY or name == "__config__":
         return importlib.import_module(f"fgrad.{name}")
     if name == "inspect":
         return importlib.import_module("fgrad.inspector").inspect

@@ -21,5 +21,6 @@ def grad_enabled() -> bool:
 
 
 def ambient() -> tuple[Any, ...]:
-    """What a recording depends on beside its arguments: autocast, the default dtype."""
-    return THREAD.casting, current().default_dtype
+    """What a recording depends on beside its arguments: autocast, the default dtype and device."""
+    chosen = current()
+    return THREAD.casting, chosen.default_dtype, chosen.default_device

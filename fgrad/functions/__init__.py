@@ -50,6 +50,8 @@ from fgrad.functions.persistence import *  # noqa: F403
 from fgrad.functions.persistence import __all__ as _persistence
 from fgrad.functions.pointwise import *  # noqa: F403
 from fgrad.functions.pointwise import __all__ as _pointwise
+from fgrad.functions.preferences import *  # noqa: F403
+from fgrad.functions.preferences import __all__ as _preferences
 from fgrad.functions.printing import set_printoptions
 from fgrad.functions.queries import *  # noqa: F403
 from fgrad.functions.queries import __all__ as _queries
@@ -96,6 +98,7 @@ __all__ = [
     *_ordering,
     *_persistence,
     *_pointwise,
+    *_preferences,
     *_queries,
     *_random,
     *_reductions,

@@ -15,8 +15,16 @@ from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import Recorded, inline_recorded, record_function
 from fgrad.eager.views import bind_all, land
-from fgrad.errors import TraceError
+from fgrad.errors import ArgumentError, TraceError
 from fgrad.ir.apply import caller
+
+_STANCE = ["default"]  # see fgrad.compiler.set_stance
+
+
+def stance(name: str) -> str:
+    """Puts a stance in force and returns the former one."""
+    before, _STANCE[0] = _STANCE[0], name
+    return before
 
 
 class Compiled:
@@ -45,15 +53,26 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Records the call the first time these types are seen; falls back to the original where it can't."""
+        if _STANCE[0] == "force_eager":
+            return self._original(*args, **kwargs)
         leaves, spec = tree.flatten((args, kwargs))
         cells = [x for x in leaves if isinstance(x, Cell)]
         key = self._key(leaves, spec)
         found = self._known.get(key) if key is not None else None
         if found is None and key is not None:
+            if self._known and _STANCE[0] in ("fail_on_recompile", "eager_on_recompile"):
+                return self._unknown(args, kwargs)
             found = self._known[key] = self._record(leaves, spec, cells)
         if not isinstance(found, Recorded):
             return self._original(*args, **kwargs)
         return run(found, cells)
+
+    def _unknown(self, args: Any, kwargs: Any) -> Any:
+        """A call of types not met so far, where the stance forbids recording."""
+        if _STANCE[0] == "fail_on_recompile":
+            raise ArgumentError("a call with other types of arguments would be recorded, and the stance is fail_on_recompile", where=caller(),
+                                fix='pass the types met before, or set_stance("default")')  # fmt: skip
+        return self._original(*args, **kwargs)
 
     def recordings(self) -> list[tuple[Any, list[Any], Recorded]]:
         """(structure of the arguments, their types or, where they are no tensors, values, recording) of everything met so far."""
@@ -81,6 +100,8 @@ class Compiled:
             stand_ins = iter(made)
             return tree.unflatten(spec, [next(stand_ins) if isinstance(x, Cell) else x for x in leaves])
 
+        depth = THREAD.compiling
+        THREAD.compiling = depth + 1
         try:
             recorded: Recorded = record_function(self._original, getattr(self._original, "__name__", type(self._original).__name__), given, build)
             if any(c._version for c in made):
@@ -91,6 +112,8 @@ class Compiled:
                 raise
             explain.miss("fallback", f"compile runs it uncompiled: {e.args[0].splitlines()[0]}", caller())
             return "fallback"
+        finally:
+            THREAD.compiling = depth
         if self._known:
             explain.miss("compile", f"recorded again for ({', '.join(str(k) for _, k, _ in given)})", caller())
         return recorded
