@@ -135,6 +135,15 @@ _OF_JAX = frozenset(
     process_index typeof""".split()
 )
 
+_OF_TORCH = frozenset(
+    """GradScaler affine_grid_generator alpha_dropout_ binomial conv_tbc convolution dropout_ embedding_renorm_ empty_permuted
+    empty_strided feature_alpha_dropout_ feature_dropout feature_dropout_ fork frobenius_norm from_file get_device_module grid_sampler
+    grid_sampler_2d grid_sampler_3d has_lapack has_mkl has_openmp has_spectral is_anomaly_check_nan_enabled is_anomaly_enabled
+    is_distributed is_inference native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm
+    norm_except_dim nuclear_norm poisson set_anomaly_enabled sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum
+    to_dlpack wait""".split()
+)
+
 _OF_FLAT = frozenset("gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell".split())
 
 _einops.install()
@@ -144,6 +153,8 @@ def __getattr__(name: str) -> Any:
     """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too, JAX those of jax_names."""
     if name in _OF_NN:
         return getattr(importlib.import_module("fgrad.nn.functional"), name)
+    if name in _OF_TORCH:
+        return getattr(importlib.import_module("fgrad.torch_names"), name)
     if name in _OF_FLAT:
         return getattr(importlib.import_module("fgrad.nn.flat"), name)
     if name in _OF_JAX:
@@ -158,4 +169,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN, *_OF_SPARSE})
+    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN, *_OF_SPARSE, *_OF_TORCH})
