@@ -58,6 +58,7 @@ from fgrad.numpy.reductions import *  # noqa: F403
 from fgrad.numpy.search import *  # noqa: F403
 from fgrad.numpy.sets import *  # noqa: F403
 from fgrad.numpy.shape import *  # noqa: F403
+from fgrad.numpy.special_cases import finfo as finfo
 from fgrad.numpy.standard import *  # noqa: F403
 from fgrad.numpy.statistics import *  # noqa: F403
 
@@ -71,7 +72,7 @@ float_, int_, uint, complex_ = np.float64, np.int64, np.uint64, np.complex128
 single, double, csingle, cdouble = np.float32, np.float64, np.complex64, np.complex128
 signedinteger, unsignedinteger, complexfloating = np.signedinteger, np.unsignedinteger, np.complexfloating
 character, flexible, object_, ufunc = np.character, np.flexible, np.object_, np.ufunc
-finfo, iinfo, dtype, issubdtype = np.finfo, np.iinfo, np.dtype, np.issubdtype
+iinfo, dtype, issubdtype = np.iinfo, np.dtype, np.issubdtype
 pi, e, inf, nan, newaxis, euler_gamma = math.pi, math.e, math.inf, math.nan, None, float(np.euler_gamma)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fgrad.eager import indexing
 from fgrad.eager.arrays import array_of, as_dtype, call
-from fgrad.eager.cell import concrete
+from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES
 from fgrad.eager.described import Described
 from fgrad.eager.operands import convert
@@ -92,7 +92,18 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
 
     # indexing -----------------------------------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, Cell) and index._type.dtype.kind == "b" and (not index._type.shape or not index._type.size):
+            index = self._mask(index)
         return indexing.getitem(self, index, "clip")
+
+    def _mask(self, index: Any) -> Any:
+        """A mask of no or one element as NumPy takes it: a bool if 0-d; an axis of length 0 fits any length."""
+        shape, own = index._type.shape, self._type.shape
+        if not shape:
+            return bool(index)
+        if len(shape) <= len(own) and all(n in (m, 0) for n, m in zip(shape, own, strict=False)):
+            return np.zeros(own[: len(shape)], bool)
+        return index
 
     def _read(self, index: Any, mode: str) -> Any:
         return indexing.getitem(self, index, mode)
@@ -173,11 +184,15 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
         """DLPack's code of the kind of device, and its index."""
         return (1, 0) if self._type.device is CPU else (2, self._type.device.index)
 
-    def __dlpack__(self, **given: Any) -> Any:
-        """The numbers for another library; read-only, since arrays never change."""
-        if self._type.device is CPU and given.get("copy") is not False and given.get("max_version") is None:
-            return np.array(buffer_of(self)).__dlpack__()  # older readers refuse what is read-only
-        return self.__array__().__dlpack__(**given) if self._type.device is CPU else buffer_of(self).__dlpack__(**given)
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
+                   dl_device: tuple[Any, int] | None = None, copy: bool | None = None) -> Any:  # fmt: skip
+        """The numbers for another library; read-only, since arrays never change: a reader of DLPack before 1.0 gets a copy."""
+        given = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        if self._type.device is not CPU:
+            return buffer_of(self).__dlpack__(**given)
+        if max_version is None or max_version[0] < 1:  # no flag for read-only yet: a copy, or on demand the buffer itself
+            return (buffer_of(self) if copy is False else np.array(buffer_of(self))).__dlpack__(stream=stream)
+        return self.__array__().__dlpack__(**given)
 
     def block_until_ready(self) -> Any:
         """The array, computed by now (inside a recorded function: as it is)."""

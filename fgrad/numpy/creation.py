@@ -179,6 +179,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Any:  # noqa: N803  # NumPy's names
     """Ones on diagonal `k` of an N × M matrix."""
     d, shape = default_float() if dtype is None else as_dtype(dtype), (N, N if M is None else M)
+    k = max(-shape[0], min(k, shape[1]))
     return on(recorded(face(), ("eye", shape, k, d), lambda: c.convert(
         c.tril_mask(shape=shape, k=k) & c.tril_mask(shape=shape, k=k, upper=True), dtype=d)), device)
 

@@ -12,6 +12,7 @@ from fgrad.eager.operands import R, compose, convert, floating, is_integer
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.ir.apply import caller
 from fgrad.ir.types import Device
+from fgrad.numpy import special_cases
 from fgrad.primitives import composites as c
 from fgrad.primitives.transcendental import sin as sin_values
 
@@ -147,7 +148,14 @@ def _lattice(name: str, doc: str, prim: str, truths: str) -> Op:
     return op
 
 
-exp, exp2, expm1 = _unary("exp", "e^x."), _unary("exp2", "2^x."), _unary("expm1", "e^x - 1, accurate near 0.")
+exp, exp2, _expm1 = _unary("exp", "e^x."), _unary("exp2", "2^x."), _unary("expm1", "e^x - 1, accurate near 0.")
+
+
+def expm1(x: Any, /) -> Any:
+    """e^x - 1, accurate near 0."""
+    a = array_of(x)
+    return compose(special_cases.complex_expm1, a) if a._type.dtype.kind == "c" else _expm1(a)
+
 log, log2, log10 = _unary("log", "Natural logarithm."), _unary("log2", "Base 2."), _unary("log10", "Base 10.")
 log1p, sqrt, cbrt = _unary("log1p", "log(1 + x)."), _unary("sqrt", "Square root."), _unary("cbrt", "Cube root.")
 sin, cos, tan = _unary("sin", "Sine."), _unary("cos", "Cosine."), _unary("tan", "Tangent.")
@@ -235,7 +243,15 @@ def _rounding(name: str, doc: str, prim: str) -> Op:
 
 
 floor, ceil = _rounding("floor", "The integer at or below x.", "floor"), _rounding("ceil", "The one at or above.", "ceil")
-trunc, rint = _rounding("trunc", "x without its fraction.", "trunc"), _rounding("rint", "To even on ties.", "round")
+trunc, _rint = _rounding("trunc", "x without its fraction.", "trunc"), _rounding("rint", "To even on ties.", "round")
+
+
+def rint(x: Any, /) -> Any:
+    """To the nearest integer, to even on ties; both parts of complex numbers. Integers keep their dtype."""
+    a = array_of(x)
+    return compose(special_cases.complex_rint, a) if a._type.dtype.kind == "c" else _rint(a)
+
+
 fix = trunc
 
 
@@ -252,14 +268,15 @@ around = round
 
 
 def floor_divide(x: Any, y: Any, /) -> Any:
-    """floor(x / y)."""
+    """floor(x / y); of floats, the array API standard's special cases: inf // 1 is inf, 1 // -inf is -0."""
     a, b = same((x, y))
-    return binary(R["floor_divide"], a, b) if is_integer(a) else compose(c.floor_divide, a, b)
+    return binary(R["floor_divide"], a, b) if is_integer(a) else compose(special_cases.floor_divide, a, b)
 
 
 def remainder(x: Any, y: Any, /) -> Any:
-    """Python's %: the sign of the divisor."""
-    return compose(c.remainder, *same((x, y)))
+    """Python's %: the sign of the divisor, that of zeros too."""
+    a, b = same((x, y))
+    return compose(c.remainder if is_integer(a) else special_cases.remainder, a, b)
 
 
 mod = remainder

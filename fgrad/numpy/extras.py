@@ -17,6 +17,7 @@ from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import promote
 from fgrad.numpy.choices import isnan, where
+from fgrad.numpy.creation import zeros
 from fgrad.numpy.elementwise import add, divide, logaddexp, maximum, minimum, multiply
 from fgrad.numpy.search import nonzero
 from fgrad.numpy.shape import broadcast_to, concatenate, expand_dims, moveaxis, ravel
@@ -40,8 +41,9 @@ def result_type(*args: Any) -> Any:
             rest.append(x if isinstance(x, bool | int | float | complex) else array_of(x))
     if not rest:
         return found
-    d = result_dtype(*rest)
-    return d if found is None else promote(found, d)
+    if found is not None:  # a dtype stands for an array of it: numbers beside it are weak
+        rest.append(zeros(1, found))
+    return result_dtype(*rest)
 
 
 def promote_types(a: Any, b: Any) -> Any:

@@ -130,8 +130,10 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = 0) -> tuple[An
     Their number depends on values, so numbers are read, unless `size` fixes it: missing ones are `fill_value`.
     """
     x = array_of(a)
+    if not x._type.shape:
+        raise ShapeError("nonzero of a 0-d array: there is no axis to count along", where=caller(), fix="use atleast_1d(x) first")
     if size is None:
-        return tuple(array_of(i) for i in np.nonzero(np.atleast_1d(np.asarray(x))))
+        return tuple(array_of(i) for i in np.nonzero(np.asarray(x)))
     flat = convert(call("ne", *same((ravel(x), 0))), np.dtype("bool"))
     shape = x._type.shape or (1,)
     order = argsort(call("bitwise_not", flat))[:size]

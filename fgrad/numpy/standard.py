@@ -57,7 +57,10 @@ def can_cast(from_: Any, to: Any) -> bool:
     """True if promotion takes a dtype (or an array's) to another."""
     source = from_._type.dtype if isinstance(from_, Cell) else as_dtype(from_)
     target = as_dtype(to)
-    return bool(promote(source, target) == target)
+    try:
+        return bool(promote(source, target) == target)
+    except DtypeError:  # uint64 and signed integers
+        return False
 
 
 class Info:

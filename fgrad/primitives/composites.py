@@ -15,7 +15,7 @@ from fgrad.ir.dtypes import real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.types import CPU, Device
-from fgrad.primitives.arithmetic import convert, floor, rem, rsqrt, sign, sqrt
+from fgrad.primitives.arithmetic import convert, copysign, floor, rem, rsqrt, sign, sqrt
 from fgrad.primitives.arithmetic import maximum as maximum
 from fgrad.primitives.compare import eq, is_finite, le, lt, ne, select
 from fgrad.primitives.reduce import reduce_max, reduce_sum
@@ -59,8 +59,10 @@ def var(x: Value, *, axes: Axes, correction: float, keep: bool = False) -> Any:
 
 
 def std(x: Value, *, axes: Axes, correction: float, keep: bool = False) -> Any:
-    """sqrt(var)."""
-    return sqrt(var(x, axes=axes, correction=correction, keep=keep))
+    """sqrt(var), its derivative 0 where it is 0."""
+    v = var(x, axes=axes, correction=correction, keep=keep)
+    flat = eq(v, number(0, v))
+    return select(flat, number(0, v), sqrt(select(flat, number(1, v), v)))
 
 
 def finite_max(x: Value, axes: Axes) -> Any:
@@ -136,6 +138,10 @@ def below(x: Value) -> Any:
 
 def logaddexp(x: Value, y: Value) -> Any:
     """log(e^x + e^y), finite where it can be: the larger + log(1 + e^-|x - y|)."""
+    if x.dtype.kind == "c":
+        first = le(FUNCTIONS["real"](y), FUNCTIONS["real"](x))
+        top = select(first, x, y)
+        return top + log(number(1, x) + exp(select(first, y, x) - top))
     gap = x - y
     top = select(le(y, x), x, y)
     return select(ne(gap, gap), x + y, top + log1p(exp(below(gap))))
@@ -163,12 +169,14 @@ def remainder(x: Value, y: Value) -> Any:
 
 
 def floor_divide(x: Value, y: Value) -> Any:
-    """floor(x / y) of floats, exact where the quotient is near an integer."""
-    r = remainder(x, y)
+    """floor(x / y) of floats, exact where the quotient is near an integer; x / y for y = 0, NaN for infinite x, as in C10."""
+    zero, exact = number(0, x), x / y
+    r = rem(x, y)
     q = (x - r) / y
+    q = select(ne(r, zero) & (lt(r, zero) ^ lt(y, number(0, y))), q - number(1, q), q)
     near = floor(q)
     near = select(lt(number(0.5, q), q - near), near + number(1, q), near)
-    return select(eq(y, number(0, y)), x / y, select(eq(q, q), near, q))
+    return select(eq(y, number(0, y)), exact, select(eq(q, zero), copysign(zero, exact), near))
 
 
 def one_hot(index: Value, *, classes: int, dtype: Any) -> Any:
