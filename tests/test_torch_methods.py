@@ -214,3 +214,34 @@ def test_draws_as_methods(T: Any) -> None:
     g = T.Generator().manual_seed(1)
     first = x.bernoulli(generator=g)
     assert T.equal(first, x.bernoulli(generator=g.manual_seed(1)))
+
+
+@both
+def test_modules_take_memory_formats(T: Any) -> None:
+    net = T.nn.Sequential(T.nn.Conv2d(1, 2, 3), T.nn.Linear(2, 2))
+    before = [p.tolist() for p in net.parameters()]
+    net.to(memory_format=T.channels_last).to("cpu", memory_format=T.preserve_format)
+    assert [p.tolist() for p in net.parameters()] == before
+    assert net(T.ones(1, 1, 4, 4).to(memory_format=T.channels_last)).shape == (1, 2, 2, 2)
+    with pytest.raises(TypeError):
+        net.to(memory_format=3)
+
+
+@both
+def test_new_tensors_sizes_and_devices(T: Any) -> None:
+    x = T.ones(2, dtype=T.float64)
+    assert x.new_tensor([1], device="cpu", dtype=T.float32, requires_grad=True).dtype is T.float32
+    assert tuple(x.new_zeros(size=(2, 3)).shape) == tuple(x.new_ones(2, 3).shape) == tuple(x.new_empty(size=(2, 3), layout=T.strided).shape) == (2, 3)
+    assert T.Size([2]) * 2 == 2 * T.Size([2]) == T.Size([2, 2])
+    assert isinstance(T.Size([2]) * 2, T.Size)
+    assert T.device(T.device("cpu")) == T.device("cpu")
+    assert T.device("cuda", 1).index == T.device("cuda:1").index == 1
+    assert T.cuda.FloatTensor.is_cuda
+    assert not isinstance(T.ones(1), T.cuda.FloatTensor)
+    with pytest.raises((RuntimeError, TypeError)):
+        T.cuda.FloatTensor(2)
+
+
+def test_limits_print_as_pytorchs() -> None:
+    for kind in ("float32", "float64", "float16", "bfloat16"):
+        assert repr(fgrad.finfo(getattr(fgrad, kind))) == repr(torch.finfo(getattr(torch, kind)))

@@ -7,11 +7,17 @@ from typing import Any
 from fgrad.backends import devices
 from fgrad.cuda import amp as amp
 from fgrad.eager import generator
+from fgrad.functions.legacy import named
 
 __all__ = [
-    "amp", "current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed", "manual_seed_all",
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+    "ShortTensor", "amp", "current_device", "device_count", "empty_cache", "get_device_name", "is_available", "manual_seed", "manual_seed_all",
     "memory_allocated", "synchronize",
 ]  # fmt: skip
+
+FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor = (named(k, "cuda") for k in ("float32", "float64", "float16", "bfloat16"))
+LongTensor, IntTensor, ShortTensor, CharTensor = (named(k, "cuda") for k in ("int64", "int32", "int16", "int8"))
+ByteTensor, BoolTensor = named("uint8", "cuda"), named("bool", "cuda")
 
 
 def is_available() -> bool:

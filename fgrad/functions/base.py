@@ -368,8 +368,8 @@ class Base(Described):
         formatted(self, memory_format)
         return self.to("cuda" if device is None else device)
 
-    def new_tensor(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> Any:
+    def new_tensor(self, data: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
         """A tensor of the dtype and device of this one."""
-        x = placed(self._result, numbers(data, as_numpy(dtype or self.dtype)), self._device)
+        x = placed(self._result, numbers(data, as_numpy(dtype or self.dtype)), self._device if device is None else device_of(device))
         require_grad(x, requires_grad)
         return x

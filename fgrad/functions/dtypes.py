@@ -198,6 +198,11 @@ class Size(tuple[int, ...]):
     def __add__(self, other: Any) -> Size:
         return Size((*self, *other))
 
+    def __mul__(self, n: Any) -> Size:
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
     def __getitem__(self, i: Any) -> Any:
         found = tuple.__getitem__(self, i)
         return Size(found) if isinstance(i, slice) else found

@@ -42,8 +42,8 @@ class finfo:  # noqa: N801  # PyTorch's name
         self.resolution = 10.0**-info.precision
 
     def __repr__(self) -> str:
-        shown = ("resolution", "min", "max", "eps", "smallest_normal", "tiny", "dtype")
-        return f"finfo({', '.join(f'{n}={getattr(self, n)}' for n in shown)})"
+        shown = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({''.join(f'{n}={getattr(self, n):g}, ' for n in shown)}dtype={self.dtype})"
 
 
 class iinfo:  # noqa: N801  # PyTorch's name

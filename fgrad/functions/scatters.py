@@ -162,17 +162,17 @@ class ScatterMethods:
     put_, masked_scatter_ = of(put), of(masked_scatter)
     nonzero_static = nonzero_static
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
+    def new_zeros(self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
         """Zeros of this tensor's dtype and device."""
-        return _new(self, size, 0, dtype, device, requires_grad)
+        return _new(self, sizes if size is None else (size,), 0, dtype, device, requires_grad)
 
-    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
+    def new_ones(self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
         """Ones of this tensor's dtype and device."""
-        return _new(self, size, 1, dtype, device, requires_grad)
+        return _new(self, sizes if size is None else (size,), 1, dtype, device, requires_grad)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
+    def new_empty(self, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
         """Zeros of this tensor's dtype and device: contents are not promised."""
-        return _new(self, size, 0, dtype, device, requires_grad)
+        return _new(self, sizes if size is None else (size,), 0, dtype, device, requires_grad)
 
     def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Any:
         """One number of this tensor's dtype and device everywhere."""

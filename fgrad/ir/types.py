@@ -21,7 +21,9 @@ class Device:
     _known: ClassVar[dict[tuple[str, int], Device]] = {}
     _entered: ClassVar[list[str]] = []  # the default devices outside of blocks
 
-    def __new__(cls, type: str, index: int = 0) -> Device:  # noqa: D102
+    def __new__(cls, type: str | int | Device, index: int = 0) -> Device:  # noqa: D102
+        if not isinstance(type, str):
+            return cls("cuda", type) if isinstance(type, int) else type
         found = cls._known.get((type, index))
         if found is None:
             kind, _, digits = type.partition(":")

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from fgrad.errors import ArgumentError
 from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.formats import formatted
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 from fgrad.nn.loading import Keys as Keys
@@ -66,7 +67,11 @@ class Module(Saving):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Moves parameters and buffers to a device and floating ones to a dtype: `to(device)`, `to(dtype)`, `to(tensor)`."""
+        """Moves parameters and buffers to a device and floating ones to a dtype: `to(device)`, `to(dtype)`, `to(tensor)`.
+
+        memory_format is accepted: numbers do not depend on it.
+        """
+        formatted(None, kwargs.pop("memory_format", None))
         dtypes = [a for a in (*args, kwargs.get("dtype")) if isinstance(a, number_type)]
         if dtypes and not (dtypes[0].is_floating_point or dtypes[0].is_complex):
             raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtypes[0]}")
