@@ -88,3 +88,10 @@ def test_dlpack_of_every_version() -> None:
     for given in ({}, {"copy": False}, {"copy": True}, {"max_version": (0, 0)}, {"max_version": (1, 0)}, {"max_version": (1, 0), "copy": True}):
         assert "dltensor" in repr(x.__dlpack__(**given))
     assert np.from_dlpack(x).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_large_integers_are_kept() -> None:
+    for v in (2**53 + 1, 2**63 + 1, 2**64 - 1):
+        assert jnp.asarray([1, v], dtype="uint64").tolist() == [1, v]
+        assert jnp.full((2,), v, dtype="uint64").tolist() == [v, v]
+    assert jnp.asarray([1.7, 2], dtype="int32").tolist() == [1, 2]

@@ -35,7 +35,9 @@ def host_array(x: Any, dtype: Any = None) -> Any:
         a = np.array(x, dtype=dtype, order="C", copy=True)
     else:
         a = np.array(x, order="C")
-        if dtype is not None:
+        if dtype is not None and np.dtype(dtype).kind in "iu" and a.dtype.kind in "fO":  # ints beyond int64 beside others became floats
+            a = np.array(x, dtype=dtype, order="C")
+        elif dtype is not None:
             a = a.astype(dtype)
         elif a.dtype == np.float64 and not _holds_float64(x):
             a = a.astype(current().default_dtype)
