@@ -1,6 +1,6 @@
 """`x[index]` and `x[index] = value`: basic indices are views, arrays of integers gather, masks become either.
 
-Both faces share this; NumPy's rules throughout (PyTorch's are the same but for negative steps).
+Both faces share this: NumPy's rules, but for `selects` of `parse`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import as_cell, host_array
 from fgrad.eager.record import record
 from fgrad.eager.views import buffer_of, view_of, write
-from fgrad.errors import RangeError, ShapeError, TraceError
+from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError, TraceError
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.dtypes import kind
 from fgrad.ir.primitive import REGISTRY
@@ -34,23 +34,26 @@ class Basic(NamedTuple):
     arrays: list[tuple[int, Any]]  # (axis in `shape`, index cell)
 
 
-def getitem(x: Any, index: Any, mode: str = "raise") -> Any:
+def getitem(x: Any, index: Any, mode: str = "raise", *, selects: bool = False) -> Any:
     """`x[index]`: a view where it can be one. mode: what index arrays out of range do ("raise", "clip" or "fill")."""
     items = index if isinstance(index, tuple) else (index,)
-    basic = parse(x, expand(x, items))
+    basic = parse(x, expand(x, items), selects)
     view = apply_basic(x, basic)
     return take(view, basic.arrays, mode) if basic.arrays else view
 
 
-def setitem(x: Any, index: Any, value: Any) -> None:
+def setitem(x: Any, index: Any, value: Any, *, selects: bool = False) -> None:
     """`x[index] = value`, in place, through views, with gradients to both."""
     items = index if isinstance(index, tuple) else (index,)
     mask = whole_mask(x, items)
-    value = as_value(x, value)
+    given, value = value, as_value(x, value)
     if mask is not None and value._type.ndim == 0:
         write(x, select_mask(x, mask, value))
         return
-    basic = parse(x, expand(x, items))
+    basic = parse(x, expand(x, items), selects)
+    if selects and basic.arrays and isinstance(given, Cell) and given._type.dtype != x._type.dtype:
+        raise DtypeError(f"Index put requires the source and destination dtypes match, got {x._type} for the destination and {given._type} for the "
+                         "source.", where=caller(), fix="convert the value")  # fmt: skip
     view = apply_basic(x, basic)
     if not basic.arrays:
         write(view, spread_to(value, view._type.shape))
@@ -157,24 +160,34 @@ def expand(x: Any, items: tuple[Any, ...]) -> list[Any]:
     return out if dots else out + fill
 
 
-def parse(x: Any, items: list[Any]) -> Basic:
-    """Separates slices from arrays, with sizes and ranges checked."""
+def parse(x: Any, items: list[Any], selects: bool = False) -> Basic:
+    """Separates slices from arrays, with sizes and ranges checked.
+
+    selects: PyTorch's rules, where integers beside arrays drop their axes first and steps are positive; else NumPy's.
+    """
     shape = x._type.shape
     basic = Basic([], [], [], [], [], [])
-    has_arrays = any(isinstance(i, bool | np.bool_) or index_cell(x, i) is not None for i in items if i is not None)
+    has_arrays = not selects and any(isinstance(i, bool | np.bool_) or index_cell(x, i) is not None for i in items if i is not None)
     axis = 0
     for i in items:
         if i is None:
             basic.shape.append(1)
         elif isinstance(i, slice):
+            if selects and i.step is not None and operator.index(i.step) <= 0:
+                raise ArgumentError("slice step must be positive", where=caller(), fix="use flip")
             add_slice(basic, i, shape[axis], axis)
             axis += 1
-        elif isinstance(i, bool | np.bool_):
-            basic.arrays.append((len(basic.shape), as_cell(np.arange(int(i)), type(x)._result)))
+        elif isinstance(i, bool | np.bool_) or is_truth(i):
+            basic.arrays.append((len(basic.shape), as_cell(np.arange(int(concrete_mask(i) if isinstance(i, Cell) else i)), type(x)._result)))
             basic.shape.append(1)
         else:
             axis += add_item(x, basic, i, axis, has_arrays)
     return basic
+
+
+def is_truth(i: Any) -> bool:
+    """True for a 0-d boolean tensor: like a Python bool it adds an axis."""
+    return isinstance(i, Cell) and not i._type.ndim and kind(i._type.dtype) == "b"
 
 
 def add_slice(basic: Basic, s: slice, n: int, axis: int) -> None:

@@ -10,6 +10,8 @@ from fgrad.functions.arrange import *  # noqa: F403
 from fgrad.functions.arrange import __all__ as _arrange
 from fgrad.functions.autocast import *  # noqa: F403
 from fgrad.functions.autocast import __all__ as _autocast
+from fgrad.functions.blends import *  # noqa: F403
+from fgrad.functions.blends import __all__ as _blends
 from fgrad.functions.classify import *  # noqa: F403
 from fgrad.functions.classify import __all__ as _classify
 from fgrad.functions.complex import *  # noqa: F403
@@ -83,6 +85,7 @@ __all__ = [
     *_algebra,
     *_arrange,
     *_autocast,
+    *_blends,
     *_classify,
     *_complex,
     *_control,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fgrad.functions.call import R, is_integer, same, unary
 from fgrad.functions.pointwise import abs, add, eq, into, le, logical_and, logical_or, mul, ne, sub, where
+from fgrad.functions.refusals import one_dtype, tensors_only
 
 __all__ = ["isclose", "isfinite", "isinf", "isnan", "nan_to_num"]
 
@@ -29,6 +30,8 @@ def isinf(input: Any) -> Any:
 
 def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """|input - other| <= atol + rtol * |other|, equal infinities included."""
+    tensors_only("isclose", input, other)
+    one_dtype("isclose", input, other)
     x, y = same((input, other))
     close = eq(x, y)
     if x._type.dtype.kind == "b":

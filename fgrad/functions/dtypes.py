@@ -154,7 +154,9 @@ def weaker(strong: Dtype, weak: Dtype) -> Dtype:
     rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
     if rank[b] <= rank[a]:
         return strong
-    return promote(strong, weak) if b == "c" and a == "f" else weak
+    if b == "c" and a == "f":
+        return np.dtype("complex128" if strong == np.float64 else "complex64")
+    return weak
 
 
 def result_type(x: Any, y: Any) -> dtype:
@@ -171,7 +173,7 @@ def can_cast(source: Any, target: Any) -> bool:
     """True unless the conversion would leave the kind (complex to real, float to integer, number to bool)."""
     rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
     a, b = kind(as_numpy(source)), kind(as_numpy(target))
-    return rank[a] <= rank[b] and not (a == "i" and b == "u")
+    return rank[a] <= rank[b]
 
 
 def inexact_result(*xs: Any) -> Dtype:

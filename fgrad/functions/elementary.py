@@ -18,6 +18,7 @@ from fgrad.functions.classify import isinf
 from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.functions.pointwise import clamp, into, pow, sub
 from fgrad.functions.reductions import any as any_
+from fgrad.functions.refusals import tensors_only
 from fgrad.functions.shape import reshape
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -38,7 +39,8 @@ class Frexp(NamedTuple):
     exponent: Any
 
 
-def _pair(x: Any, y: Any, *, inexact: bool = False) -> list[Any]:
+def _pair(name: str, x: Any, y: Any, *, inexact: bool = False) -> list[Any]:
+    tensors_only(name, x, y)
     return same((x, y), inexact_result(x, y) if inexact else result_numpy(x, y))
 
 
@@ -87,7 +89,7 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
 
 
 def _chosen(rule: Any, x: Any, y: Any, out: Any) -> Any:
-    a, b = _pair(x, y)
+    a, b = _pair(rule.__name__, x, y)
     _refuse(rule.__name__, a, "c")
     return into(out, compose(rule, a, b))
 
@@ -104,6 +106,7 @@ def fmin(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
     """0 below 0, 1 above, `values` at 0."""
+    tensors_only("heaviside", input, values)
     if input._type.dtype != values._type.dtype:
         raise DtypeError("heaviside is not yet implemented for tensors with different dtypes.", where=caller(),
                          fix="convert one of them")  # fmt: skip
@@ -115,7 +118,7 @@ def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
 
 def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
     """log2(2^input + 2^other) without overflow."""
-    return into(out, compose(e.logaddexp2, *_pair(input, other, inexact=True)))
+    return into(out, compose(e.logaddexp2, *_pair("logaddexp2", input, other, inexact=True)))
 
 
 def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
@@ -154,14 +157,14 @@ def lcm(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 def _integers(name: str, x: Any, y: Any) -> list[Any]:
-    a, b = _pair(x, y)
+    a, b = _pair(name, x, y)
     _refuse(f"{name}_cpu", a, "bfc")
     return [a, b]
 
 
 def ldexp(input: Any, other: Any, *, out: Any = None) -> Any:
     """input * 2^other, of floats."""
-    return into(out, compose(e.ldexp, *_pair(input, other, inexact=True)))
+    return into(out, compose(e.ldexp, *_pair("ldexp", input, other, inexact=True)))
 
 
 def frexp(input: Any, *, out: Any = None) -> Frexp:
@@ -176,7 +179,7 @@ def frexp(input: Any, *, out: Any = None) -> Frexp:
 
 def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
     """The next number after `input` towards `other`."""
-    a, b = _pair(input, other)
+    a, b = _pair("nextafter", input, other)
     _refuse("nextafter_cpu", a, "buic")
     return into(out, binary(R["nextafter"], a, b))
 

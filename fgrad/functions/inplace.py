@@ -21,15 +21,15 @@ from fgrad.ir.types import Device
 set_grad = mode.set_grad
 
 
-def of(op: Callable[..., Any]) -> Callable[..., Any]:
-    """`op_`: computes and writes back; the result must fit the tensor's shape and kind of dtype."""
+def of(op: Callable[..., Any], *, exact: bool = False) -> Callable[..., Any]:
+    """`op_`: computes and writes back; the result must fit the tensor's shape and kind of dtype (`exact`: its dtype)."""
 
     @wraps(op)
     def in_place(self: Any, *args: Any, **kwargs: Any) -> Any:
         y = op(self, *args, **kwargs)
         own = self._type.dtype
         if y._type.dtype != own:
-            if not can_cast(y._type.dtype, own):
+            if exact or not can_cast(y._type.dtype, own):
                 raise DtypeError(
                     f"result type {y._type.dtype.name} can't be cast to the desired output type {own.name}",
                     where=caller(), fix="use the out-of-place form, or convert the tensor first",

@@ -11,7 +11,10 @@ from fgrad.errors import ShapeError
 from fgrad.functions.call import axis_of, compose, same
 from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import add, into, mul
+from fgrad.functions.reductions import sum
+from fgrad.functions.refusals import one_dtype
 from fgrad.functions.shape import movedim, reshape, stack, unsqueeze
+from fgrad.functions.triangles import diagonal
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives.einsum import contraction, einsum_values
@@ -37,6 +40,7 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def product(input: Any, other: Any) -> Any:
     """`matmul` in the dtypes that come."""
+    one_dtype("matmul", input, other)
     a, b = same((input, other))
     if not a._type.shape or not b._type.shape:
         raise ShapeError(
@@ -148,7 +152,7 @@ def contracts(equation: str) -> bool:
 def trace(input: Any) -> Any:
     """Sum of the diagonal of a matrix."""
     ranked("trace", (input, 2))
-    return einsum("ii->", input)
+    return sum(diagonal(input))
 
 
 def kron(input: Any, other: Any, *, out: Any = None) -> Any:

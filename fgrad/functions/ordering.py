@@ -168,7 +168,7 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, rule: s
     if not rows._type.size:
         raise ArgumentError(f"{name}() input tensor must be non-empty", where=caller(), fix="give elements")
     y = compose(order.quantile, rows, reshape(at, (-1,)), axis=axis, between=rule, skip=skip)
-    if not keepdim:
+    if not keepdim or not x._type.ndim:
         y = drop(y, axis + 1)
     elif dim is None:
         y = reshape(y, (y._type.shape[0], *(1,) * x._type.ndim))

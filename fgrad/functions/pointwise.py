@@ -19,16 +19,17 @@ from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions.call import R, become, binary, compose, convert, is_integer, same, unary
 from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
+from fgrad.functions.refusals import factor_fits, tensors_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
 
 __all__ = [
-    "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh",
+    "abs", "absolute", "acos", "acosh", "add", "arccos", "arccosh", "arcsin", "arcsinh",
     "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_left_shift",
     "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "clamp", "clip", "copysign", "cos",
     "cosh", "digamma", "div", "divide", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "fix", "floor",
-    "floor_divide", "fmod", "frac", "ge", "greater", "greater_equal", "gt", "hypot", "le", "lerp", "less",
+    "floor_divide", "fmod", "frac", "ge", "greater", "greater_equal", "gt", "hypot", "le", "less",
     "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp", "logical_and", "logical_not", "logical_or",
     "logical_xor", "lt", "maximum", "minimum", "mul", "multiply", "ne", "neg", "negative", "not_equal", "pow",
     "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub",
@@ -66,10 +67,12 @@ def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = 
     return op
 
 
-def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None) -> Op:
+def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None, numbers: bool = True) -> Op:
     p = R[prim or name]
 
     def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        if not numbers:
+            tensors_only(name, input, other)
         return into(out, binary(p, input, other, floating=float_only))
 
     op.__name__ = op.__qualname__ = name
@@ -104,11 +107,11 @@ arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, aco
 bitwise_not = _unary("bitwise_not", "Every bit (every truth value) inverted.")
 
 add_, sub_, mul_ = R["add"], R["sub"], R["mul"]
-maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties are halved.")
-minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.")
-atan2 = _binary("atan2", "Angle of the point (other, input).", float_only=True)
+maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties are halved.", numbers=False)
+minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.", numbers=False)
+atan2 = _binary("atan2", "Angle of the point (other, input).", numbers=False, float_only=True)
 arctan2 = atan2
-hypot = _binary("hypot", "sqrt(x^2 + y^2).", float_only=True)
+hypot = _binary("hypot", "sqrt(x^2 + y^2).", numbers=False, float_only=True)
 copysign = _binary("copysign", "|input| with the sign of other.", float_only=True)
 fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem")
 bitwise_and = _binary("bitwise_and", "Bits (truth values) of both.")
@@ -122,7 +125,6 @@ gt, ge = _binary("gt", "input > other."), _binary("ge", "input >= other.")
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
-
 def relu(input: Any, *, out: Any = None) -> Any:
     """max(x, 0), of numbers; derivative 0 at 0."""
     if input._type.dtype.kind == "b":
@@ -133,8 +135,16 @@ def relu(input: Any, *, out: Any = None) -> Any:
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input + alpha * other; of bools, or."""
     if both_bool(input, other):
-        return into(out, binary(R["bitwise_or"], input, other))
-    return into(out, binary(add_, input, other if alpha == 1 else mul(other, alpha)))
+        return into(out, binary(R["bitwise_or"], input, scaled(input, other, alpha if isinstance(alpha, float) else bool(alpha))))
+    return into(out, binary(add_, input, scaled(input, other, alpha)))
+
+
+def scaled(x: Any, y: Any, alpha: Any) -> Any:
+    """y * alpha, a factor that fits what is computed with `x`."""
+    if alpha.__class__ is int and alpha == 1:
+        return y
+    factor_fits(result_numpy(x, y), alpha)
+    return mul(y, alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
@@ -143,7 +153,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
         if isinstance(x, bool) or (isinstance(x, Cell) and x._type.dtype == np.bool_):
             raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
                              fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
-    return into(out, binary(sub_, input, other if alpha == 1 else mul(other, alpha)))
+    return into(out, binary(sub_, input, scaled(input, other, alpha)))
 
 
 def both_bool(x: Any, y: Any) -> bool:
@@ -203,6 +213,8 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:  # noqa: A001
     if y.__class__ is int and y < 0 and isinstance(x, Cell) and is_integer(x):
         raise DtypeError("Integers to negative integer powers are not allowed.", where=caller(),
                          fix="convert the base to a float")  # fmt: skip
+    if both_bool(x, y):
+        return into(out, binary(R["bitwise_or"], x, logical_not(y) if isinstance(y, Cell) else not y))
     return into(out, binary(R["pow"], x, y))
 
 
@@ -283,6 +295,8 @@ def limits(low: Any, high: Any, d: np.dtype[Any]) -> tuple[Any, Any]:
     if kind(d) in "fc":
         return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
     info = np.iinfo(d)
+    if any(b is not None and not info.min <= int(b) <= info.max for b in (low, high)):
+        raise DtypeError(f"clamp: a bound of {low}, {high} is no {d.name}", where=caller(), fix="convert the tensor first")
     return (info.min if low is None else int(low)), (info.max if high is None else int(high))
 
 
@@ -324,25 +338,6 @@ def _full_rule(mask: Any, *, value: Any, dtype: Any) -> Any:
     return c.broadcast_to(c.constant(np.asarray(value, dtype), device=mask.device), shape=mask.shape)
 
 
-def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
-    """input + weight * (end - input)."""
-    return add(input, mul(sub(end, input), weight), out=out)
-
-
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
-    """input + value * tensor1 * tensor2; a value beside integers is truncated."""
-    y = mul(tensor1, tensor2)
-    whole = is_integer(y) and is_integer(input)
-    return add(input, y, alpha=int(value) if whole else value, out=out)
-
-
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
-    """input + value * tensor1 / tensor2, of floats."""
-    if is_integer(tensor1) and is_integer(tensor2):
-        raise DtypeError("Integer division with addcdiv is no longer supported", where=caller(), fix="convert with .float()")
-    return add(input, div(tensor1, tensor2), alpha=value, out=out)
-
-
 def logical_not(input: Any, *, out: Any = None) -> Any:
     """not x, non-zero being true."""
     return into(out, eq(input, 0) if input._type.dtype.kind != "b" else bitwise_not(input))
@@ -350,6 +345,7 @@ def logical_not(input: Any, *, out: Any = None) -> Any:
 
 def _logical(name: str, prim: str) -> Op:
     def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        tensors_only(name, input, other)
         return into(out, binary(R[prim], truth(input), truth(other)))
 
     op.__name__ = op.__qualname__ = name
@@ -381,6 +377,7 @@ def _xlogy_rule(x: Any, y: Any) -> Any:
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
     """log(exp(input) + exp(other))."""
+    tensors_only("logaddexp", input, other)
     return into(out, compose(c.logaddexp, *same((input, other), inexact_result(input, other))))
 
 

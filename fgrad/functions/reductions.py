@@ -91,6 +91,9 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     if kind(input._type.dtype) not in "f":
         raise DtypeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}", where=caller(),
                          fix="convert it with .float()")  # fmt: skip
+    if dtype is not None and not is_inexact(as_numpy(dtype)):
+        raise DtypeError(f"nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. Got: {dtype}",
+                         where=caller(), fix="leave dtype out")  # fmt: skip
     present = convert(binary(R["eq"], input, input), input._type.dtype)
     return into(out, div(sum(where(ne(input, input), 0, input), dim, keepdim, dtype=dtype), sum(present, dim, keepdim)))
 
@@ -324,6 +327,9 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, 
         raise DtypeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}", where=caller(),
                          fix="convert it with .float(), or pass dtype=")  # fmt: skip
     order = 2.0 if p in ("fro", None) else float(p)
+    if (order < 0 or order == float("inf")) and 0 in [x._type.shape[a] for a in axes_of(x, dim)]:
+        raise ArgumentError(f"linalg.vector_norm cannot compute the {order} norm on an empty tensor because the operation does not have an identity",
+                            where=caller(), fix="check that the tensor is not empty")  # fmt: skip
     return into(out, compose(c.norm, x, axes=axes_of(x, dim), p=order, keep=keepdim))
 
 

@@ -15,7 +15,7 @@ from fgrad.functions.call import axis_of, compose, convert, device_of, is_intege
 from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.exchange import placed
 from fgrad.functions.inplace import of
-from fgrad.functions.pointwise import div
+from fgrad.functions.pointwise import div, ne, where
 from fgrad.functions.select import index_reduced, nonzero, scatter_with, truth
 from fgrad.functions.shape import broadcast_to, cat, flatten, narrow, reshape
 from fgrad.ir.apply import caller
@@ -49,7 +49,7 @@ def _reduced(write: Any, x: Any, source: Any, name: str, include_self: bool) -> 
         return y
     ones = compose(_ones, x)
     counts = write("add", ones if include_self else write("set", ones, 0), 1)
-    counts = compose(c.maximum, counts, ones) if not include_self else counts
+    counts = where(ne(counts, 0), counts, ones)
     return div(y, counts, rounding_mode="floor") if is_integer(y) else div(y, counts)
 
 
@@ -96,8 +96,8 @@ def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool 
     if values._type.dtype != input._type.dtype:
         raise DtypeError(f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "
                          f"{values.dtype} for the source.", where=caller(), fix="convert one of them")  # fmt: skip
-    where = tuple(slice(None) if i is None else i for i in indices)
-    return updated(input, where, values, "add" if accumulate else "set", "raise")
+    places = tuple(slice(None) if i is None else i for i in indices)
+    return updated(input, places, values, "add" if accumulate else "set", "raise")
 
 
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:

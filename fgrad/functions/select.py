@@ -9,12 +9,12 @@ import numpy as np
 from fgrad.eager import casting
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import buffer_of
-from fgrad.errors import ArgumentError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_of
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into, truth
 from fgrad.functions.reductions import along, along_indices, sum
-from fgrad.functions.shape import expand, flatten
+from fgrad.functions.shape import expand, flatten, reshape
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.primitives import composites as c
@@ -92,6 +92,10 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """input with alpha * source[i] added to its slice index[i]."""
     axis = axis_of(input, dim)
+    if source._type.dtype != input._type.dtype:
+        raise DtypeError("index_add_(): self and source expected to have the same dtype", where=caller(), fix="convert one of them")
+    if input._type.dtype.kind == "b":
+        return convert(index_add(convert(input, INT64), dim, index, convert(source, INT64), alpha=alpha), input._type.dtype)
     source = source if alpha == 1 else source * alpha
     return compose(_index_rule, input, index, source, axis=axis, op="add")
 
@@ -130,6 +134,8 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
             f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {v._type.ndim} dimension(s)",
             where=caller(), fix="use where(mask, value, input)",
         )  # fmt: skip
+    if v._type.dtype.kind == "c" and input._type.dtype.kind != "c":
+        raise DtypeError(f"value cannot be converted to {input.dtype}: it is complex", where=caller(), fix="use value.real")
     (x, m) = same_shape(input, mask)
     return compose(c.select, truth(m), convert(v, x._type.dtype), x)
 
@@ -142,7 +148,10 @@ def same_shape(x: Any, mask: Any) -> tuple[Any, Any]:
 
 def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     """The elements where mask, as a vector. Its size depends on values, so recording stops here."""
-    return into(out, input[mask])
+    shape = broadcast_shapes(input._type.shape, mask._type.shape)
+    if shape is None:
+        raise ShapeError(f"masked_select: {input._type} and {mask._type} do not broadcast", where=caller(), fix="match the shapes")
+    return into(out, reshape(expand(input, shape), (-1,))[reshape(expand(mask, shape), (-1,))])
 
 
 def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
@@ -178,6 +187,8 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each integer occurs (or the sum of its weights). Recording stops here to read the largest."""
     if input._type.ndim != 1 or not is_integer(input):
         raise ArgumentError("bincount only supports 1-d non-negative integral inputs.", where=caller(), fix="flatten it")
+    if weights is not None and weights._type.dtype != np.float32:
+        weights = convert(weights, np.dtype("float64"))
     n = max(int(buffer_of(input).max()) + 1 if input._type.size else 0, minlength)
     hot = compose(c.one_hot, input, classes=n, dtype=INT64 if weights is None else weights._type.dtype)
     return sum(hot if weights is None else hot * weights[:, None], 0)

@@ -13,7 +13,7 @@ from fgrad.eager.record import record
 from fgrad.eager.views import view_of
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import R, axis_of, compose, same
-from fgrad.functions.dtypes import Size
+from fgrad.functions.dtypes import Size, result_numpy
 from fgrad.functions.formats import formatted
 from fgrad.functions.pointwise import into
 from fgrad.ir.apply import broadcast_shapes as common_shape
@@ -226,11 +226,11 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     given = list(tensors)
     if not given:
         raise ArgumentError("torch.cat(): expected a non-empty list of Tensors", where=caller(), fix="give some")
-    kept = [x for x in given if x._type.shape != (0,)] or given[:1]
-    if any(not x._type.shape for x in kept):
+    if any(not x._type.shape for x in given):
         raise ShapeError("zero-dimensional tensor cannot be concatenated", where=caller(), fix="use stack")
+    kept = [x for x in given if x._type.shape != (0,)] or given[:1]
     axis = axis_of(kept[0], dim)
-    xs = same(kept)
+    xs = same(kept, result_numpy(*given))
     return into(out, record(type(xs[0])._result, R["concatenate"], tuple(xs), (axis,)))
 
 
@@ -273,7 +273,7 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     """`length` elements of dimension `dim` from `start`. A view."""
     a = axis_along("narrow", input, dim)
     n = input._type.shape[a]
-    at = int(start) % n if start < 0 else int(start)
+    at = int(start) + n if start < 0 else int(start)
     if not 0 <= at <= n or at + length > n or length < 0:
         raise ArgumentError(
             f"start ({start}) + length ({length}) exceeds dimension size ({n}).", where=caller(),
@@ -318,7 +318,7 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
 
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """All slices along `dim`."""
-    return tuple(select(input, dim, i) for i in range(input._type.shape[axis_of(input, dim)]))
+    return tuple(select(input, dim, i) for i in range(input._type.shape[axis_along("unbind", input, dim)]))
 
 
 def flip(input: Any, *dims: Any) -> Any:

@@ -9,7 +9,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES
 from fgrad.eager.record import record
 from fgrad.eager.views import write
-from fgrad.errors import ArgumentError
+from fgrad.functions import blends as b
 from fgrad.functions import classify as k
 from fgrad.functions import inplace, linear
 from fgrad.functions import pointwise as p
@@ -35,7 +35,6 @@ from fgrad.functions.scatters import ScatterMethods
 from fgrad.functions.special import SpecialMethods
 from fgrad.functions.triangles import TriangleMethods
 from fgrad.functions.twins import InPlaceMethods
-from fgrad.ir.apply import caller
 
 __all__ = ["Tensor"]
 
@@ -48,12 +47,10 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
 
     # indexing and shape -------------------------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice) and index.step is not None and index.step <= 0:
-            raise ArgumentError("slice step must be positive", where=caller(), fix="use flip")
-        return indexing.getitem(self, index)
+        return indexing.getitem(self, index, selects=True)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        indexing.setitem(self, index, value)
+        indexing.setitem(self, index, value, selects=True)
 
     def view(self, *shape: Any) -> Any:
         """The same elements in another shape, sharing storage; `view(dtype)` reads the bits as another dtype."""
@@ -114,8 +111,8 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
         p.sin, p.cos, p.tan, p.asin, p.acos, p.atan, p.sinh, p.cosh, p.tanh)  # fmt: skip
     asinh, acosh, atanh, atan2, hypot, copysign = p.asinh, p.acosh, p.atanh, p.atan2, p.hypot, p.copysign
     sigmoid, relu, erf, erfc, erfinv, lgamma, digamma = p.sigmoid, p.relu, p.erf, p.erfc, p.erfinv, p.lgamma, p.digamma
-    floor, ceil, round, trunc, frac, clamp, clip, lerp = p.floor, p.ceil, p.round, p.trunc, p.frac, p.clamp, p.clamp, p.lerp
-    addcmul, addcdiv, xlogy, logaddexp, nan_to_num = p.addcmul, p.addcdiv, p.xlogy, p.logaddexp, k.nan_to_num
+    floor, ceil, round, trunc, frac, clamp, clip, lerp = p.floor, p.ceil, p.round, p.trunc, p.frac, p.clamp, p.clamp, b.lerp
+    addcmul, addcdiv, xlogy, logaddexp, nan_to_num = b.addcmul, b.addcdiv, p.xlogy, p.logaddexp, k.nan_to_num
     maximum, minimum, isnan, isinf, isfinite, isclose = p.maximum, p.minimum, k.isnan, k.isinf, k.isfinite, k.isclose
     eq, ne, lt, le, gt, ge = p.eq, p.ne, p.lt, p.le, p.gt, p.ge
     logical_not, logical_and, logical_or, logical_xor = p.logical_not, p.logical_and, p.logical_or, p.logical_xor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fgrad.functions import blends as b
 from fgrad.functions import classify as k
 from fgrad.functions import elementary as e
 from fgrad.functions import pointwise as p
@@ -37,10 +38,10 @@ class InPlaceMethods:
     arctan2_ = atan2_
     sigmoid_, relu_, logit_, sinc_ = of_each(p.sigmoid, p.relu, e.logit, e.sinc)
     erf_, erfc_, erfinv_, lgamma_, digamma_ = of_each(p.erf, p.erfc, p.erfinv, p.lgamma, p.digamma)
-    deg2rad_, rad2deg_, heaviside_, float_power_ = of_each(e.deg2rad, e.rad2deg, e.heaviside, e.float_power)
+    deg2rad_, rad2deg_, heaviside_, float_power_ = (*of_each(e.deg2rad, e.rad2deg, e.heaviside), of(e.float_power, exact=True))
     gcd_, lcm_, ldexp_, xlogy_ = of_each(e.gcd, e.lcm, e.ldexp, p.xlogy)
     clamp_, clip_, clamp_min_, clamp_max_ = of_each(p.clamp, p.clamp, e.clamp_min, e.clamp_max)
-    lerp_, addcmul_, addcdiv_, nan_to_num_ = of_each(p.lerp, p.addcmul, p.addcdiv, k.nan_to_num)
+    lerp_, addcmul_, addcdiv_, nan_to_num_ = of_each(b.lerp, b.addcmul, b.addcdiv, k.nan_to_num)
     eq_, ne_, lt_, le_, gt_, ge_ = of_each(p.eq, p.ne, p.lt, p.le, p.gt, p.ge)
     not_equal_, less_, less_equal_, greater_, greater_equal_ = ne_, lt_, le_, gt_, ge_
     logical_not_, logical_and_, logical_or_, logical_xor_ = of_each(
