@@ -68,7 +68,7 @@ def extended(x: Any, pads: Sequence[tuple[int, int]], mode: str) -> Any:
     for axis, (low, high) in enumerate(pads, rank - len(pads)):
         size = x._type.shape[axis]
         limit = size - 1 if mode == "reflect" else size if mode == "circular" else max(low, high)
-        if max(low, high) > limit or size + low + high < 0 or (mode == "replicate" and not size):
+        if max(low, high) > limit or size + low + high <= 0 or (mode == "replicate" and not size):
             raise ShapeError(
                 f"Padding size should be less than the corresponding input dimension, but got: padding ({low}, {high}) at "
                 f"dimension {axis} of input {x._type}", where=caller(), fix="use a smaller padding",
@@ -97,7 +97,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     pairs = list(zip(given[::2], given[1::2], strict=True))[::-1]
     if mode == "constant":
         every = ((0, 0),) * (rank - len(pairs)) + tuple(pairs)
-        if any(d + a + b < 0 for d, (a, b) in zip(input._type.shape, every, strict=True)):
+        if any(d + min(a, 0) + min(b, 0) < 0 for d, (a, b) in zip(input._type.shape, every, strict=True)):
             raise ShapeError(f"pad: {given} cuts more than {input._type} has", where=caller(), fix="cut less")
         return compose(_constant_rule, input, pads=every, value=0 if value is None else value) if every else input.clone()
     if mode not in CONTINUED:
