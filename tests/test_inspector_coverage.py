@@ -51,3 +51,19 @@ def test_the_list_names_what_torch_has() -> None:
             if found is None and not hasattr(torch.Tensor, name) and not hasattr(torch.Tensor, f"{name}_"):
                 unknown.append(".".join(path))
     assert unknown in ([], ["__rdiv__"]), unknown
+
+
+def test_the_namespaces_name_what_torch_has() -> None:
+    torch = pytest.importorskip("torch")
+    import functools
+    import importlib
+
+    from fgrad.inspector.torch_namespaces import NAMESPACES
+
+    for path, names in NAMESPACES.items():
+        if path != "Tensor":
+            importlib.import_module(f"torch.{path}")
+        place = functools.reduce(getattr, path.split("."), torch)
+        absent = [n for n in names.split() if not hasattr(place, n) and n not in getattr(place, "__all__", ())]
+        assert not absent, (path, absent)
+        assert names.split() == sorted(names.split())

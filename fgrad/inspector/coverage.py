@@ -9,14 +9,40 @@ from typing import Any, NamedTuple
 
 import fgrad.functions as functions
 from fgrad.inspector.torch_names import FAMILIES
+from fgrad.inspector.torch_namespaces import NAMESPACES
 
-REASONS = {
-    "__rdiv__": "a name of Python 2",
-    "empty_permuted": "memory is always in row-major order, so that there is nothing to choose",
-    "empty_strided": "memory is always in row-major order, so that there is nothing to choose",
-    "hash_tensor": "a checksum of memory whose value PyTorch does not document",
-    "chalf": "no complex numbers of two halves",
-}
+WHY = {  # reason -> names
+    "a name of Python 2": "__rdiv__",
+    "memory is always in row-major order, so that there is nothing to choose": "empty_permuted empty_strided",
+    "a checksum of memory whose value PyTorch does not document": "hash_tensor",
+    "no complex numbers of two halves": "chalf",
+    "sparse tensors have it, dense ones do not":
+        "ccol_indices coalesce col_indices crow_indices dense_dim indices is_coalesced resize_as_sparse_ row_indices slice_inverse smm "
+        "sparse_dim sparse_resize_ sparse_resize_and_clear_ sspaddmm values",
+    "PyTorch removed it; linalg has its successor": "eig lstsq solve symeig",
+    "no quantised numbers":
+        "int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme scaled_mm "
+        "scaled_grouped_mm ScalingType SwizzleType",
+    "CPU and CUDA are the devices": "ipu mtia xpu to_mkldnn",
+    "deprecated in PyTorch": "reinforce resize resize_as volatile NestedIOFunction CompilationUnit",
+    "COO and CSR are the sparse layouts":
+        "to_sparse_bsc to_sparse_bsr to_sparse_csc SparseSemiStructuredTensor SparseSemiStructuredTensorCUSPARSELT "
+        "SparseSemiStructuredTensorCUTLASS to_sparse_semi_structured",
+    "nested tensors are not there": "to_padded_tensor grouped_mm",
+    "a name of PyTorch's own machinery":
+        "index storage_type native_channel_shuffle swap_in_optimizer_params_and_state enforce_grad_layout_policy GradientEdge Node "
+        "allow_mutation_on_saved_tensors get_gradient_edge region_activation_memory_budget set_override_stale_capture_stream "
+        "set_warn_on_accumulate_grad_stream_mismatch debug_unwrap Error Future export_opnames as_sparse_gradcheck CheckpointFunction "
+        "DefaultDeviceType GraphExecGroup get_device_states set_device_states thread_safe_generator variable",
+    "what backward reads is chosen when the program is compiled: there is no moment to pack it": "saved_tensors_hooks",
+    "versions count writes, which the engine sees itself": "increment_version",
+    "backward is one compiled program; there are no threads of autograd": "set_multithreading_enabled",
+    "einops itself works on tensors": "rearrange",
+    "PyTorch deprecated its data pipes":
+        "DFIterDataPipe DataChunk IterDataPipe MapDataPipe argument_validation functional_datapipe guaranteed_datapipes_determinism "
+        "non_deterministic runtime_validation runtime_validation_disabled",
+}  # fmt: skip
+REASONS = {name: reason for reason, names in WHY.items() for name in names.split()}
 PLACES = ("fft", "linalg", "masked", "nn", "signal", "special")
 
 
@@ -31,19 +57,34 @@ class Family(NamedTuple):
 def has(path: str) -> bool:
     """True if `fgrad.path`, or a method of Tensor of that name (or its in-place form), exists."""
     first, *rest = path.split(".")
-    place: Any = importlib.import_module(f"fgrad.{first}") if first in PLACES and rest else functions
+    place: Any = importlib.import_module(f"fgrad.{first}" if first in PLACES and rest else "fgrad")
     for part in rest if first in PLACES and rest else [path]:
         place = getattr(place, part, None)
     tensor = functions.Tensor
     return place is not None or hasattr(tensor, path) or hasattr(tensor, f"{path}_")
 
 
+def below(path: str) -> Any:
+    """A namespace below the top level, or Tensor."""
+    if path == "Tensor":
+        return functions.Tensor
+    first, *rest = path.split(".")
+    place: Any = getattr(importlib.import_module("fgrad"), first)
+    for part in rest:
+        place = getattr(place, part)
+    return place
+
+
 def families() -> list[Family]:
-    """Every family's row."""
+    """Every family's row, then every namespace's."""
     rows = []
     for name, (prefix, names) in FAMILIES.items():
         found = {n: has(f"{prefix}{n}") for n in names.split()}
         rows.append(Family(name, tuple(n for n, ok in found.items() if ok), tuple(n for n, ok in found.items() if not ok)))
+    for path, names in NAMESPACES.items():
+        place = below(path)
+        found = {n: hasattr(place, n) for n in names.split()}
+        rows.append(Family(f"torch.{path}", tuple(n for n, ok in found.items() if ok), tuple(n for n, ok in found.items() if not ok)))
     return rows
 
 
@@ -51,7 +92,7 @@ def table(markdown: bool = False) -> str:
     """The rows as text, or as the page docs/coverage.md."""
     rows = families()
     total, have = sum(len(r.found) + len(r.missing) for r in rows), sum(len(r.found) for r in rows)
-    reasons = [f"{n}: {REASONS.get(n, 'not yet')}" for r in rows for n in r.missing]
+    reasons = [f"{n}: {REASONS.get(n, 'not yet')}" for n in dict.fromkeys(n for r in rows for n in r.missing)]
     if not markdown:
         lines = [f"{r.name:<32} {len(r.found):>4} of {len(r.found) + len(r.missing):>3}  {' '.join(r.missing)}".rstrip() for r in rows]
         return "\n".join([*lines, f"{'all':<32} {have:>4} of {total:>3}", "", *reasons]).rstrip()
@@ -62,7 +103,7 @@ def table(markdown: bool = False) -> str:
         "`tests/test_oracle_table.py` (values in nine dtypes, derivatives, layouts, empty and 0-d operands, in-place forms).", "",
         "| family | there | not there |", "|---|---|---|",
     ]  # fmt: skip
-    why = ["", "Why not:", "", *[f"- `{n}`: {REASONS.get(n, 'not yet')}" for r in rows for n in r.missing]]
+    why = ["", "Why not:", "", *[f"- `{n}`: {REASONS.get(n, 'not yet')}" for n in dict.fromkeys(n for r in rows for n in r.missing)]]
     return "\n".join([*head, *lines, f"| all | {have} of {total} | |", *why]) + "\n"
 
 
