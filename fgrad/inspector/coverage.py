@@ -13,7 +13,6 @@ from fgrad.inspector.torch_namespaces import NAMESPACES
 
 WHY = {  # reason -> names
     "a name of Python 2": "__rdiv__",
-    "memory is always in row-major order, so that there is nothing to choose": "empty_permuted empty_strided",
     "a checksum of memory whose value PyTorch does not document": "hash_tensor",
     "no complex numbers of two halves": "chalf",
     "sparse tensors have it, dense ones do not":
