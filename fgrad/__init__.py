@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from fgrad import signal as signal
     from fgrad import sparse as sparse
     from fgrad import special as special
+    from fgrad import testing as testing
     from fgrad import tree_util as tree_util
     from fgrad import utils as utils
     from fgrad import version as version
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _LAZY = (
     "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
-    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "tree_util", "utils", "version",
+    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "testing", "tree_util", "utils", "version",
 )  # fmt: skip
 
 __all__ = [

@@ -374,6 +374,7 @@ ALLOWED = {
     "ops.py": "results whose shape depends on values",
     "primitives/fourier.py": "constants of a rule",
     "primitives/matrices.py": "constants of a rule",
+    "testing.py": "comparison of host data",
     "torch_names.py": "files",
     "utils/data/collate.py": "host data: samples into batches",
     "utils/data/sampler.py": "host data: random orders",
