@@ -107,7 +107,7 @@ def test_the_readmes_code_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         exec(compile(block, "README.md", "exec"), face if "criterion" in block else jitted)
 
 
-SLOW = "llvmlite networkx optree opt_einsum safetensors tqdm cupy jax torch".split()
+SLOW = "llvmlite ml_dtypes networkx optree opt_einsum safetensors tqdm cupy jax torch".split()
 
 
 def python(code: str, tmp_path: Path) -> str:

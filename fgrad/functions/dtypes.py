@@ -89,6 +89,8 @@ def face_dtype(d: Any) -> dtype:
     """The dtype object of a NumPy dtype, a name or a Python type."""
     if isinstance(d, dtype):
         return d
+    if isinstance(d, str) and d in dtype._known:  # by name alone: bfloat16 is a package that is imported when it is used
+        return dtype._known[d]
     name = d.name if isinstance(d, np.dtype) else PYTHON.get(d) or dtype_of(d).name
     return dtype._known[name]
 
