@@ -45,6 +45,7 @@ __all__ = [
     "compose_many",
     "convert",
     "device_of",
+    "elsewhere",
     "floating",
     "is_integer",
     "number",
@@ -146,6 +147,12 @@ def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
         raise ArgumentError(f"dim {found[0]} appears multiple times in the list of dims", where=caller(),
                             fix="name each dimension once")  # fmt: skip
     return tuple(sorted(a for a in found if a < rank))
+
+
+def elsewhere() -> Device | None:
+    """The default device if somebody chose another than the CPU."""
+    name = current().default_device
+    return None if name == "cpu" else Device(name)
 
 
 def device_of(device: Any) -> Device:

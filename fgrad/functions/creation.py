@@ -19,7 +19,7 @@ from fgrad.eager.operands import default_complex, recorded
 from fgrad.eager.views import require_grad
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import inplace
-from fgrad.functions.call import convert, device_of
+from fgrad.functions.call import convert, device_of, elsewhere
 from fgrad.functions.dtypes import as_numpy, default_float, int64, number_dtype
 from fgrad.functions.exchange import imported, numbers, placed
 from fgrad.functions.formats import formatted
@@ -104,6 +104,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """The tensor itself where nothing changes; NumPy arrays share memory."""
+    device = elsewhere() if device is None else device
     if isinstance(data, Tensor):
         return data.to(dtype=dtype, device=device)
     if isinstance(data, np.ndarray) and (dtype is None or as_numpy(dtype) == data.dtype):

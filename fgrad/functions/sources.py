@@ -9,6 +9,7 @@ import numpy as np
 
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions import windows as w
+from fgrad.functions.call import elsewhere
 from fgrad.functions.creation import arange, creating, finish, from_dlpack, from_numpy, tensor
 from fgrad.functions.dtypes import as_numpy, default_float, face_dtype
 from fgrad.functions.tensor import Tensor
@@ -31,7 +32,7 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     """
     x, shares = _seen(obj, dtype)
     wanted = x.dtype if dtype is None else face_dtype(as_numpy(dtype))
-    y = x.to(device=device, dtype=wanted)
+    y = x.to(device=elsewhere() if device is None else device, dtype=wanted)
     if copy is False and (not shares or y is not x):
         what = "arbitrary sequence" if not shares else f"tensor of {x.dtype} on {x.device}"
         raise ArgumentError(f"can't alias {what} into a tensor of {wanted}", where=caller(), fix="leave copy out")
@@ -83,7 +84,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         raise ArgumentError(f"requested buffer length ({count} * {d.itemsize} bytes) after offset ({offset} bytes) must not be greater than actual "
                             f"buffer length ({n} bytes)", where=caller(), fix="name a smaller count")  # fmt: skip
     a = np.frombuffer(view, d, count, offset)
-    return finish(from_numpy(a if a.flags.writeable else a.copy()), None, requires_grad)
+    return finish(from_numpy(a if a.flags.writeable else a.copy()), "cpu", requires_grad)
 
 
 @creating

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from fgrad import numpy, random
+from fgrad.functions.call import elsewhere
 from fgrad.functions.creation import fill, tensor
 from fgrad.functions.dtypes import as_numpy, default_float
 from fgrad.functions.inplace import set_grad
@@ -164,8 +165,9 @@ class LayerModule(Module):
                 self.register_parameter(name, None) if name in ("weight", "bias") else self.register_buffer(name, None)
         for name, p in self.layer.state.items():
             self.register_buffer(name, settled(p.start(draw, p.shape)))
-        if device is not None:
-            self.to(device)
+        place = elsewhere() if device is None else device
+        if place is not None:
+            self.to(place)
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "layer"}
