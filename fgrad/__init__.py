@@ -28,6 +28,7 @@ from fgrad.ir.types import Device as device  # noqa: N813  # PyTorch's name
 from fgrad.settings import use as settings
 
 if TYPE_CHECKING:
+    from fgrad import accelerator as accelerator
     from fgrad import ad_checkpoint as ad_checkpoint
     from fgrad import amp as amp
     from fgrad import autograd as autograd
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
     from fgrad import fft as fft
     from fgrad import flatten_util as flatten_util
     from fgrad import func as func
+    from fgrad import functional as functional
     from fgrad import hub as hub
     from fgrad import image as image
     from fgrad import inspector as inspector
     from fgrad import lax as lax
     from fgrad import linalg as linalg
     from fgrad import masked as masked
+    from fgrad import mps as mps
     from fgrad import nn as nn
     from fgrad import numpy as numpy
     from fgrad import ops as ops
@@ -55,15 +58,17 @@ if TYPE_CHECKING:
     from fgrad import special as special
     from fgrad import testing as testing
     from fgrad import tree_util as tree_util
+    from fgrad import types as types
     from fgrad import utils as utils
     from fgrad import version as version
+    from fgrad import xpu as xpu
     from fgrad.eager.jit import jit as jit
     from fgrad.inspector import inspect as inspect
 
 __version__ = "0.1.0"
 _LAZY = (
-    "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "hub", "image", "inspector", "lax", "linalg", "masked", "nn", "numpy",
-    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "testing", "tree_util", "utils", "version",
+    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy",
+    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types", "utils", "version", "xpu",
 )  # fmt: skip
 
 __all__ = [
