@@ -51,7 +51,8 @@ def setitem(x: Any, index: Any, value: Any, *, selects: bool = False) -> None:
         write(x, select_mask(x, mask, value))
         return
     basic = parse(x, expand(x, items), selects)
-    if selects and basic.arrays and isinstance(given, Cell) and given._type.dtype != x._type.dtype:
+    strict = selects and basic.arrays and isinstance(given, Cell) and given._type.dtype != x._type.dtype
+    if strict and (given._type.size != 1 or not one_mask(x, items)):
         raise DtypeError(f"Index put requires the source and destination dtypes match, got {x._type} for the destination and {given._type} for the "
                          "source.", where=caller(), fix="convert the value")  # fmt: skip
     view = apply_basic(x, basic)
@@ -65,6 +66,13 @@ def setitem(x: Any, index: Any, value: Any, *, selects: bool = False) -> None:
     if order is not None:
         updates = record(type(x)._result, R["transpose"], (updates,), (order,))
     write(view, record(type(x)._result, R["scatter"], (view, updates, *indices), (tuple(axes), "set", "raise")))
+
+
+def one_mask(x: Any, items: tuple[Any, ...]) -> bool:
+    """True if a single boolean array is all that gathers."""
+    found = [index_cell(x, i) for i in items if i is not None and i is not Ellipsis and not isinstance(i, slice)]
+    kinds = [kind(c._type.dtype) for c in found if c is not None and c._type.ndim]
+    return kinds == ["b"]
 
 
 def as_value(x: Any, value: Any) -> Any:

@@ -29,7 +29,12 @@ def gcd(x: Any, y: Any) -> Any:
     """The greatest common divisor, not negative; gcd(0, 0) is 0."""
 
 
-@elementwise("f", ufunc("nextafter"), lambda m, x, y: m.call("nextafter", x, y), smooth=False)
+@elementwise(
+    "f",
+    ufunc("nextafter"),
+    lambda m, x, y: m.call("nextafter", x, y),
+    jvp={0: lambda d, z, x, y: select(ne(x, y), d, number(0, d)), 1: lambda d, z, x, y: None},
+)
 def nextafter(x: Any, y: Any) -> Any:
     """The next number of the type from `x` towards `y`."""
 

@@ -36,7 +36,7 @@ ROWS = [
     Row("float_power", PAIR, low=0.5),
     Row("float_power", ((3, 4),), (2,), label="2"),
     Row("heaviside", PAIR, grad=False),
-    Row("nextafter", PAIR, grad=False),
+    Row("nextafter", PAIR),
     Row("gcd", (Of((3, 4), high=60), Of((4,), high=60)), grad=False),
     Row("lcm", (Of((3, 4), high=30), Of((4,), high=30)), grad=False),
     Row("frexp", second=False),
