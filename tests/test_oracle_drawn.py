@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from drawn.compare import check, check_gradients, check_jit, check_vmap  # noqa: E402
+from drawn.found import FOUND  # noqa: E402
 from drawn.indexing import INDEXING  # noqa: E402
 from drawn.pen import Pen  # noqa: E402
 from drawn.pointwise import POINTWISE  # noqa: E402
@@ -41,6 +42,15 @@ def test_values_dtypes_shapes_and_errors(name: str, data: Any) -> None:
     case = FAMILIES[name](Pen(data.draw), name)
     note(f"{case}")
     check(case)
+
+
+@pytest.mark.parametrize("case", FOUND, ids=lambda c: c.name)
+def test_what_was_found(case: Any) -> None:
+    check(case)
+
+
+def test_the_derivative_of_a_constant_row_is_none() -> None:
+    check_gradients(next(c for c in FOUND if c.name == "std"))
 
 
 @pytest.mark.parametrize("name", SMOOTH)

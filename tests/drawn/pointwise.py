@@ -19,7 +19,7 @@ SOFTWARE = [f"nn.functional.{n}" for n in ACTIVATIONS]
 NO_METHODS = ("isreal", "real", "i0")
 BINARY = (
     "add sub mul div maximum minimum atan2 hypot copysign logaddexp logaddexp2 fmax fmin eq ne lt le gt ge logical_and logical_or "
-    "logical_xor xlogy ldexp rsub pow float_power heaviside isclose"
+    "logical_xor xlogy ldexp rsub pow float_power heaviside isclose nextafter"
 ).split()
 DIVIDING = "fmod remainder floor_divide".split()
 BITS = "bitwise_and bitwise_or bitwise_xor gcd lcm".split()
