@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from fgrad import ops as ops
     from fgrad import optim as optim
     from fgrad import random as random
+    from fgrad import return_types as return_types
     from fgrad import scipy as scipy
     from fgrad import signal as signal
     from fgrad import sparse as sparse
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _LAZY = (
     "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy",
-    "ops", "optim", "random", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types", "utils", "version", "xpu",
+    "ops", "optim", "random", "return_types", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types", "utils", "version", "xpu",
 )  # fmt: skip
 
 __all__ = [

@@ -15,10 +15,12 @@ from fgrad.eager.cell import Cell
 from fgrad.eager.record import record, record_items
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError
+from fgrad.functions import return_types as rt
 from fgrad.functions.call import R, axis_of, coerce, compose, compose_many, convert, same, tensor_of
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into
-from fgrad.functions.reductions import MinMax, drop, non_empty, sum, zero_index
+from fgrad.functions.reductions import drop, non_empty, sum, zero_index
+from fgrad.functions.return_types import MinMax
 from fgrad.functions.shape import flatten, reshape
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -41,6 +43,7 @@ class Histogram(NamedTuple):
     bin_edges: Any
 
 
+@rt.returns(rt.sort)
 def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> MinMax:
     """(values, indices) in order along `dim`; equal elements keep their order."""
     axis = axis_of(input, dim)
@@ -66,6 +69,7 @@ def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = 
     return sort(input, dim, descending).indices
 
 
+@rt.returns(rt.topk)
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> MinMax:
     """(values, indices) of the `k` largest (smallest) along `dim`, in order."""
     axis = axis_of(input, dim)
@@ -78,6 +82,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     return MinMax(values, indices)
 
 
+@rt.returns(rt.median)
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median: of all elements, or (values, indices) along `dim`."""
     flat = record(type(input)._result, R["reshape"], (input,), ((input._type.size,),)) if dim is None else input
@@ -102,7 +107,7 @@ def last(x: Any, axis: int) -> Any:
     return record(type(x)._result, R["slice"], (x,), (start, s, (1,) * len(s)))
 
 
-def _pair(rule: Callable[..., Any], name: str, x: Any, dim: int, keepdim: bool, out: Any, **static: Any) -> MinMax:
+def _pair(rule: Callable[..., Any], name: str, x: Any, dim: int, keepdim: bool, **static: Any) -> MinMax:
     """A rule that gives (values, places) with the dimension kept."""
     axis = axis_of(x, dim)
     if kind(x._type.dtype) == "c":
@@ -114,34 +119,36 @@ def _pair(rule: Callable[..., Any], name: str, x: Any, dim: int, keepdim: bool, 
     else:
         found = compose_many(rule, x, axis=axis, **static)
         found = found if keepdim else tuple(drop(t, axis) for t in found)
-    return MinMax(*found) if out is None else MinMax(into(out[0], found[0]), into(out[1], found[1]))
+    return MinMax(*found)
 
 
-def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> MinMax:
+@rt.returns(rt.mode)
+def mode(input: Any, dim: int = -1, keepdim: bool = False) -> MinMax:
     """(the most frequent value of each row, the smallest of several; the place of its last occurrence)."""
     if kind(input._type.dtype) != "b":
-        return _pair(order.mode, "mode", input, dim, keepdim, out)
-    values, places = _pair(order.mode, "mode", convert(input, np.dtype("uint8")), dim, keepdim, None)
-    values = convert(values, np.dtype("bool"))
-    return MinMax(values, places) if out is None else MinMax(into(out[0], values), into(out[1], places))
+        return _pair(order.mode, "mode", input, dim, keepdim)
+    values, places = _pair(order.mode, "mode", convert(input, np.dtype("uint8")), dim, keepdim)
+    return MinMax(convert(values, np.dtype("bool")), places)
 
 
-def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> MinMax:
+@rt.returns(rt.kthvalue)
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> MinMax:
     """(the k-th smallest of each row, k counted from 1; its place)."""
     n = input._type.shape[axis_of(input, dim)] if input._type.shape else 1
     if not 1 <= k <= n:
         raise ArgumentError(f"kthvalue(): selected number k out of range for dimension {dim}", where=caller(), fix=f"use 1 to {n}")
-    return _pair(order.kth, "kthvalue", input, dim, keepdim, out, k=int(k))
+    return _pair(order.kth, "kthvalue", input, dim, keepdim, k=int(k))
 
 
-def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
+@rt.returns(rt.nanmedian)
+def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of what is not NaN: of all elements, or (values, indices) along `dim`."""
     if dim is not None:
-        return _pair(order.nan_median, "nanmedian", input, dim, keepdim, out)
+        return _pair(order.nan_median, "nanmedian", input, dim, keepdim)
     flat = flatten(input)
     if not flat._type.size:
-        return into(out, compose(_nan, flat))
-    return into(out, drop(compose_many(order.nan_median, flat, axis=0)[0], 0))
+        return compose(_nan, flat)
+    return drop(compose_many(order.nan_median, flat, axis=0)[0], 0)
 
 
 def _nan(x: Any) -> Any:

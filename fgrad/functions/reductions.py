@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from fgrad.eager import casting
 from fgrad.eager.casting import full_precision
 from fgrad.eager.record import record
 from fgrad.errors import ArgumentError, DtypeError, RangeError
+from fgrad.functions import return_types as rt
 from fgrad.functions.call import R, axes_of, axis_of, compose, convert, floating, is_integer, unary
 from fgrad.functions.classify import isclose
 from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import binary, div, into, maximum, minimum, ne, truth, where
+from fgrad.functions.return_types import MinMax
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact, kind
 from fgrad.ir.operators import FUNCTIONS
@@ -29,13 +31,6 @@ __all__ = [
     "cumsum", "dist", "equal", "log_softmax", "logsumexp", "max", "mean", "min", "nanmean", "nansum",
     "norm", "prod", "softmax", "std", "std_mean", "sum", "var", "var_mean",
 ]  # fmt: skip
-
-
-class MinMax(NamedTuple):
-    """Values and the indices where they were found."""
-
-    values: Any
-    indices: Any
 
 
 def reduce(name: str, x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
@@ -163,8 +158,9 @@ def amin(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None)
     return into(out, reduce("reduce_min", input, axes_of(input, dim), keepdim))
 
 
+@rt.returns(rt.aminmax)
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> tuple[Any, Any]:
-    """(amin, amax)."""
+    """(amin, amax), as fields min and max."""
     return amin(input, dim, keepdim), amax(input, dim, keepdim)
 
 
@@ -215,25 +211,20 @@ def along_indices(index: Any, axis: int) -> list[Any]:
     return [index if i == axis else c.iota(shape=shape, dtype=d, axis=i, device=index.device) for i in range(len(shape))]
 
 
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
+@rt.returns(rt.max)
+def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
     """max(x): the largest. max(x, dim): (values, indices) of the first largest. max(x, other): elementwise."""
     if dim is not None and hasattr(dim, "_value"):
-        return maximum(input, dim, out=out)
-    return _found(_extreme("max", input, dim, keepdim), out)
+        return maximum(input, dim)
+    return _extreme("max", input, dim, keepdim)
 
 
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:  # noqa: A001
+@rt.returns(rt.min)
+def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
     """min(x): the smallest. min(x, dim): (values, indices) of the first smallest. min(x, other): elementwise."""
     if dim is not None and hasattr(dim, "_value"):
-        return minimum(input, dim, out=out)
-    return _found(_extreme("min", input, dim, keepdim), out)
-
-
-def _found(y: Any, out: Any) -> Any:
-    """A result, or (values, indices), written to `out`."""
-    if out is None or not isinstance(y, MinMax):
-        return into(out, y)
-    return MinMax(into(out[0], y.values), into(out[1], y.indices))
+        return minimum(input, dim)
+    return _extreme("min", input, dim, keepdim)
 
 
 def _arg(name: str, x: Any, dim: int | None, keepdim: bool) -> Any:

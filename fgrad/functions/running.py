@@ -10,9 +10,11 @@ from typing import Any
 
 from fgrad.eager.cell import Cell
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
+from fgrad.functions import return_types as rt
 from fgrad.functions.call import axis_of, compose, compose_many, convert, floating, is_integer
 from fgrad.functions.pointwise import add, div, into, mul, sub
-from fgrad.functions.reductions import MinMax, cumsum, sum, zero_index
+from fgrad.functions.reductions import cumsum, sum, zero_index
+from fgrad.functions.return_types import MinMax
 from fgrad.functions.shape import cat, narrow, reshape
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -24,23 +26,25 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _extreme(x: Any, dim: int, out: Any, *, largest: bool) -> MinMax:
+def _extreme(x: Any, dim: int, *, largest: bool) -> MinMax:
     axis = axis_of(x, dim)
     if not x._type.shape:
         found = (x.clone(), zero_index(x))
     else:
         found = compose_many(running.extreme, x, axis=axis, largest=largest)
-    return MinMax(*found) if out is None else MinMax(into(out[0], found[0]), into(out[1], found[1]))
+    return MinMax(*found)
 
 
-def cummax(input: Any, dim: int, *, out: Any = None) -> MinMax:
+@rt.returns(rt.cummax)
+def cummax(input: Any, dim: int) -> MinMax:
     """(running maximum, index of the latest element that equals it)."""
-    return _extreme(input, dim, out, largest=True)
+    return _extreme(input, dim, largest=True)
 
 
-def cummin(input: Any, dim: int, *, out: Any = None) -> MinMax:
+@rt.returns(rt.cummin)
+def cummin(input: Any, dim: int) -> MinMax:
     """(running minimum, index of the latest element that equals it)."""
-    return _extreme(input, dim, out, largest=False)
+    return _extreme(input, dim, largest=False)
 
 
 def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
