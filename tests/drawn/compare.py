@@ -127,19 +127,12 @@ def check_gradients(case: Case) -> None:
 
 
 def program(case: Case) -> tuple[Any, list[Any]]:
-    """The case as a function of its float operands, and those."""
-    given: list[Any] = []
-
-    def fill(o: Operand) -> Any:
-        if o.dtype == "float64":
-            given.append(o.of(fg))
-        return o.of(fg)
-
-    case.run(fg, fill)
+    """The case as a function of its operands, and those."""
+    given = attempt(case, fg)[1]
 
     def f(*xs: Any) -> Any:
         rest = iter(xs)
-        return floats(case.run(fg, lambda o: next(rest) if o.dtype == "float64" else o.of(fg)))
+        return [y for y in flat(case.run(fg, lambda o: next(rest))) if isinstance(y, fg.Tensor)]
 
     return f, given
 
@@ -161,6 +154,6 @@ def check_vmap(case: Case) -> None:
         return
     if not given or not f(*given):
         return
-    batches = [fg.stack((x, x * 0.75 + 0.125, x * 0.5)) for x in given]
+    batches = [fg.stack((x, x * 0.75 + 0.125, x * 0.5) if x.is_floating_point() else (x, x, x)) for x in given]
     want = [fg.stack(ys) for ys in zip(*(f(*(b[i] for b in batches)) for i in range(3)), strict=True)]
     same(fg.vmap(f)(*batches), want, 10 * case.tol, zeros=False)
