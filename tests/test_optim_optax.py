@@ -1,5 +1,6 @@
 """The pure optimisers against optax: ten steps on a pytree, inside jit and outside, compiled once."""
 
+import re
 from typing import Any
 
 import numpy as np
