@@ -1,4 +1,4 @@
-"""The programs of examples/torch_style compute the same losses with fgrad and, their import lines changed, with PyTorch."""
+"""The programs of examples/torch_style compute the same losses with fgrad and, imports changed, with PyTorch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_losses_are_those_of_pytorch(name: str) -> None:
     found, expected = module.train(*ours, **train), twin.train(*theirs, **train)
     assert len(found) >= 10
     assert len(set(map(str, found))) == len(found)  # a curve, not a constant
-    # L-BFGS falls to 1e-4 of the first loss, where rounding of the BLAS at hand decides: a millionth of the largest is allowed
+    # L-BFGS falls to 1e-4 of the first loss, where rounding of the BLAS at hand decides: a millionth of the largest is let
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6 * np.abs(expected).max())
     for a, b in zip(ours, theirs, strict=True):
         mine = a.state_dict()

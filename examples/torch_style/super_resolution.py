@@ -1,4 +1,4 @@
-"""Super-resolution by sub-pixel convolution: half-size digits to full size, scored by the peak signal-to-noise ratio."""
+"""Super-resolution by sub-pixel convolution: half-size digits to full size, scored by the signal-to-noise ratio."""
 
 import math
 

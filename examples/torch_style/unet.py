@@ -1,4 +1,4 @@
-"""A U-Net segments discs out of noise: skip connections, BCE with logits plus the Dice loss, RMSprop, plateau schedule."""
+"""A U-Net segments discs out of noise: skip connections, BCE plus the Dice loss, RMSprop, plateau schedule."""
 
 import numpy as np
 
