@@ -143,8 +143,9 @@ def scaled(x: Any, y: Any, alpha: Any) -> Any:
     """y * alpha, a factor that fits what is computed with `x`."""
     if alpha.__class__ is int and alpha == 1:
         return y
-    factor_fits(result_numpy(x, y), alpha)
-    return mul(y, alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
+    d = result_numpy(x, y)
+    factor_fits(d, alpha)
+    return mul(convert(y, d), alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
