@@ -13,6 +13,12 @@ from drawn.pen import Case, Operand
 MISSING = ("not implemented for", "not supported for", "on CPU")
 
 
+ARITHMETIC = " ".join(
+    f"{n} {n}_" for n in "add sub rsub mul div pow eq ne lt le gt ge bitwise_and bitwise_or bitwise_xor fmod remainder floor_divide addcmul clamp where "
+    "xlogy copysign float_power".split()
+)
+
+
 class Exception_(NamedTuple):
     names: str
     reason: str
@@ -66,7 +72,13 @@ def has_minus_infinity(case: Case) -> bool:
     return any(isinstance(x, Operand) and bool((x.values == -np.inf).any()) for x in case.args)
 
 
+def below_zero(case: Case) -> bool:
+    numbers = [v for v in (*case.args, *case.options.values()) if isinstance(v, int) and not isinstance(v, bool)]
+    return any(v < 0 for v in numbers) and any(o.dtype == "uint8" for o in operands(case.args))
+
+
 EXCEPTIONS: tuple[Exception_, ...] = (
+    Exception_(ARITHMETIC, "a negative number beside uint8 is refused, torch wraps it without a word", when=below_zero, skip=True),
     Exception_("*", "infinite complex numbers have no agreed arithmetic", when=infinite_complex, skip=True),
     Exception_("*", "fgrad has no complex numbers of two halves", when=half_complex, skip=True),
     Exception_("logcumsumexp", "of real numbers", when=is_complex, skip=True),

@@ -38,6 +38,7 @@ FOUND: tuple[Case, ...] = (
     Case("add", (of([True, False], "bool"), True), {"alpha": 0.0}),
     Case("add", (of([True, False], "bool"), of([True, True], "bool")), {"alpha": False}),
     Case("add", (LINE, LINE), {"alpha": True}),
+    Case("sub", (of([1.5], "float16"), of(2, "int64")), {"alpha": 0.5}),
     Case("isclose", (LINE, of([1.5, 2.0], "float64"))),
     Case("lerp", (LINE, of([1.5, 2.0], "float64"), 0.5)),
     Case("pow", (of([True, False], "bool"), of([False, True], "bool"))),
