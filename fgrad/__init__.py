@@ -68,8 +68,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _LAZY = (
-    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util", "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy",
-    "ops", "optim", "random", "return_types", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types", "utils", "version", "xpu",
+    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util",
+    "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops",
+    "optim", "random", "return_types", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types",
+    "utils", "version", "xpu",
 )  # fmt: skip
 
 __all__ = [
