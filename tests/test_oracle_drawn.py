@@ -28,7 +28,7 @@ FAMILIES: dict[str, Any] = {**POINTWISE, **REDUCTIONS, **SHAPES, **INDEXING, **W
 # Their derivatives, compiled and batched forms: not of in-place forms, nor where the shape of the result depends on values.
 NO_TRANSFORM = {"unique", "unique_consecutive", "bincount", "nonzero", "masked_select", "repeat_interleave", "x[index]", "x[index] = y"}
 SMOOTH = [n for n in FAMILIES if not n.endswith("_") and n not in NO_TRANSFORM]
-EXAMPLES = int(os.environ.get("FGRAD_DRAWN", "12"))
+EXAMPLES = int(os.environ.get("FGRAD_DRAWN", "20"))
 drawn = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), report_multiple_bugs=False, database=None
 )
