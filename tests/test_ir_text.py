@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import re
@@ -347,9 +348,12 @@ def test_ten_thousand_nodes_take_under_a_second_each():
         (from_json, data),
         (to_dot, g),
     ):
+        gc.freeze()  # what other tests of this process have left is not collected on this one's account
         start = time.process_time()
         f(x)
-        assert time.process_time() - start < 0.9, f.__name__
+        taken = time.process_time() - start
+        gc.unfreeze()
+        assert taken < 0.9, f.__name__
 
 
 def test_a_deep_graph_needs_no_recursion():
