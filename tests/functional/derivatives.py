@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
+import pytest
 from functional.registry import FEATURES, LABELS, R, f4, program
-
-optax = pytest.importorskip("optax")
-
 
 import fgrad
 import fgrad.numpy
 from fgrad import optim
+
+optax = pytest.importorskip("optax")
 
 
 @program
