@@ -121,7 +121,7 @@ def test_out_is_written() -> None:
         got = table.flat(f(fg, fg.tensor(a), lambda left=left: next(left)))
         for g, p, w in zip(got, places, want, strict=True):
             assert g is p
-            np.testing.assert_allclose(p.numpy(), w.numpy(), rtol=1e-9)
+            np.testing.assert_allclose(p.numpy(), w.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_large_matrices_take_blocks() -> None:

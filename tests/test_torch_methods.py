@@ -106,7 +106,7 @@ def test_memory_formats(T: Any) -> None:
     for f in (
         lambda x: x.contiguous(memory_format=cl), lambda x: x.clone(memory_format=cl), lambda x: x.to(memory_format=cl), lambda x: T.clone(x, memory_format=cl),
         lambda x: x.to(T.float32, memory_format=T.preserve_format), lambda x: x.contiguous(memory_format=T.contiguous_format),
-        lambda x: T.zeros_like(x, memory_format=cl) + x, lambda x: T.empty(2, 3, 4, 5, memory_format=cl) * 0 + x, lambda x: x.float(memory_format=cl),
+        lambda x: T.zeros_like(x, memory_format=cl) + x, lambda x: T.empty(2, 3, 4, 5, memory_format=cl).zero_() + x, lambda x: x.float(memory_format=cl),
         lambda x: x.double(memory_format=cl), lambda x: x.cpu(memory_format=cl), lambda x: x.to("cpu", memory_format=cl), lambda x: x.type(T.float64),
     ):  # fmt: skip
         assert f(x).tolist() == x.tolist()
