@@ -136,13 +136,11 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input + alpha * other; of bools, or."""
     if both_bool(input, other):
         return into(out, binary(R["bitwise_or"], input, scaled(input, other, alpha if isinstance(alpha, float) else bool(alpha))))
-    return into(out, binary(add_, input, scaled(input, other, alpha)))
+    return into(out, binary(add_, input, other if alpha.__class__ is int and alpha == 1 else scaled(input, other, alpha)))
 
 
 def scaled(x: Any, y: Any, alpha: Any) -> Any:
     """y * alpha, a factor that fits what is computed with `x`."""
-    if alpha.__class__ is int and alpha == 1:
-        return y
     d = result_numpy(x, y)
     factor_fits(d, alpha)
     return mul(convert(y, d), alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
@@ -154,7 +152,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
         if isinstance(x, bool) or (isinstance(x, Cell) and x._type.dtype == np.bool_):
             raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
                              fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
-    return into(out, binary(sub_, input, scaled(input, other, alpha)))
+    return into(out, binary(sub_, input, other if alpha.__class__ is int and alpha == 1 else scaled(input, other, alpha)))
 
 
 def both_bool(x: Any, y: Any) -> bool:
