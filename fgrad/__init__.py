@@ -128,48 +128,36 @@ class _Jit:
 if not TYPE_CHECKING:
     jit = _Jit()
 
-_OF_NN = frozenset(
-    """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu celu_
+_ELSEWHERE = {  # name -> the module that has it, imported when it is first named
+    name: module
+    for module, names in {
+        "fgrad.nn.functional": """adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu celu_
     channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity
     ctc_loss dropout embedding embedding_bag feature_alpha_dropout group_norm hardshrink hinge_embedding_loss instance_norm kl_div
     layer_norm margin_ranking_loss max_pool1d max_pool1d_with_indices max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle
-    pixel_unshuffle poisson_nll_loss prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_ triplet_margin_loss""".split()
-)
-
-_OF_SPARSE = frozenset("hspmm smm sparse_compressed_tensor sparse_coo_tensor sparse_csr_tensor spmm sspaddmm".split())
-
-_OF_JAX = frozenset(
-    """Array block_until_ready clear_caches closure_convert config custom_gradient default_backend device_count device_get device_put devices
-    effects_barrier enable_x64 jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
-    process_index typeof""".split()
-)
-
-_OF_TORCH = frozenset(
-    """GradScaler affine_grid_generator alpha_dropout_ binomial conv_tbc convolution dropout_ embedding_renorm_ empty_permuted
+    pixel_unshuffle poisson_nll_loss prelu relu_ rms_norm rrelu rrelu_ selu selu_ threshold threshold_ triplet_margin_loss""",
+        "fgrad.nn.flat": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
+        "fgrad.functions.sparse": "hspmm smm sparse_compressed_tensor sparse_coo_tensor sparse_csr_tensor spmm sspaddmm",
+        "fgrad.torch_names": """GradScaler affine_grid_generator alpha_dropout_ binomial conv_tbc convolution dropout_ embedding_renorm_ empty_permuted
     empty_strided feature_alpha_dropout_ feature_dropout feature_dropout_ fork frobenius_norm from_file get_device_module grid_sampler
     grid_sampler_2d grid_sampler_3d has_lapack has_mkl has_openmp has_spectral is_anomaly_check_nan_enabled is_anomaly_enabled
     is_distributed is_inference native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm
     norm_except_dim nuclear_norm poisson set_anomaly_enabled sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum
-    to_dlpack wait""".split()
-)
-
-_OF_FLAT = frozenset("gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell".split())
+    to_dlpack wait""",
+        "fgrad.jax_names": """Array block_until_ready clear_caches closure_convert config custom_gradient default_backend device_count device_get device_put devices
+    effects_barrier enable_x64 jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
+    process_index typeof""",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 
 _einops.install()
 
 
 def __getattr__(name: str) -> Any:
     """Rooms that cost time to import are imported when first named; PyTorch has functions of nn.functional here too, JAX those of jax_names."""
-    if name in _OF_NN:
-        return getattr(importlib.import_module("fgrad.nn.functional"), name)
-    if name in _OF_TORCH:
-        return getattr(importlib.import_module("fgrad.torch_names"), name)
-    if name in _OF_FLAT:
-        return getattr(importlib.import_module("fgrad.nn.flat"), name)
-    if name in _OF_JAX:
-        return getattr(importlib.import_module("fgrad.jax_names"), name)
-    if name in _OF_SPARSE:
-        return getattr(importlib.import_module("fgrad.functions.sparse"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if name in _LAZY or name == "__config__":
         return importlib.import_module(f"fgrad.{name}")
     if name == "inspect":
@@ -178,4 +166,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_OF_FLAT, *_OF_JAX, *_OF_NN, *_OF_SPARSE, *_OF_TORCH})
+    return sorted({*globals(), *__all__, *_ELSEWHERE})
