@@ -29,18 +29,8 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
-class _DropoutNd(Module, metaclass=ABCMeta):
+class _DropoutNd(dropout.DropoutOf, metaclass=ABCMeta):
     """Dropout with a probability."""
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
-
-    def extra_repr(self) -> str:
-        """The arguments."""
-        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Container(Module):
