@@ -9,6 +9,7 @@ from fgrad.eager import autograd as engine
 from fgrad.eager import grad as transforms
 from fgrad.eager.cell import Cell
 from fgrad.functions import Tensor, ones_like, zeros_like
+from fgrad.functions.complex import mirrored
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -83,13 +84,6 @@ def _strict(func: Function, inputs: tuple[Any, ...], name: str, second: bool = F
             raise RuntimeError(f"{which} of the user-provided function is independent of input {j}. This is not allowed in strict mode.")
 
 
-def _mirrored(found: Any) -> Any:
-    """Cotangents between the engine's convention and PyTorch's, which is the conjugate."""
-    if isinstance(found, tuple | list):
-        return tuple(_mirrored(x) for x in found)
-    return found.conj() if found.is_complex() else found
-
-
 def _finish(found: Any, create_graph: bool) -> Any:
     """Results, cut off from history unless a graph was asked for."""
     if isinstance(found, tuple | list):
@@ -113,7 +107,7 @@ def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
     given = _vector(v, out if isinstance(out, tuple) else (out,), "vjp", "the user-provided function returns")
     if strict:
         _strict(func, xs, "vjp")
-    back = _mirrored(pull(_mirrored(given) if checked.several else _mirrored(given[0])))
+    back = mirrored(pull(mirrored(given) if checked.several else mirrored(given[0])))
     return _finish(out, create_graph), _finish(back if several else back[0], create_graph)
 
 

@@ -9,6 +9,7 @@ from fgrad import tree
 from fgrad.eager import grad as transforms
 from fgrad.errors import ArgumentError
 from fgrad.functions.arrange import stack
+from fgrad.functions.complex import mirrored
 from fgrad.ir.apply import caller
 from fgrad.nn import Module
 from fgrad.nn.normalisation import BatchNorm
@@ -30,11 +31,6 @@ def grad_and_value(func: Function, argnums: int | Sequence[int] = 0, has_aux: bo
         return mirrored(gradient), value
 
     return wrapped
-
-
-def mirrored(cotangents: Any) -> Any:
-    """Cotangents between the engine's convention and PyTorch's: for complex numbers one is the conjugate of the other."""
-    return tree.map(lambda x: x.conj() if x.is_complex() else x, cotangents)
 
 
 def grad(func: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fgrad import tree
 from fgrad.eager.casting import full_precision
 from fgrad.errors import DtypeError, ShapeError
 from fgrad.functions.call import R, binary, compose, floating, same, unary
@@ -30,6 +31,11 @@ __all__ = [
 def is_complex(input: Any) -> bool:
     """True for a tensor of complex numbers."""
     return kind(input._type.dtype) == "c"
+
+
+def mirrored(cotangents: Any) -> Any:
+    """A tree of cotangents between the engine's convention and PyTorch's: for complex numbers one is the conjugate of the other."""
+    return tree.map(lambda x: conj(x) if is_complex(x) else x, cotangents)
 
 
 def real(input: Any) -> Any:
