@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fgrad.eager.autograd import joint, start
@@ -15,9 +15,6 @@ from fgrad.functions import stack
 from fgrad.ir.graph import Value, topological
 
 __all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
-
-_MODE = {"on": False, "check_nan": True}
-
 
 def find(roots: Sequence[Any], gradients: Sequence[Any]) -> None:
     """GradError at the line of the first operation, counted from the result, that turns a cotangent without NaN into one with."""
@@ -46,11 +43,14 @@ def _error(v: Value, place: int) -> GradError:
                      fix="keep the argument of this operation inside its domain, e.g. with clamp or an eps")  # fmt: skip
 
 
-def set_detect_anomaly_mode(on: bool, check_nan: bool) -> tuple[bool, bool]:
-    """Puts a mode in force for this thread; returns the former one."""
-    before = _MODE["on"], _MODE["check_nan"]
-    _MODE.update(on=on, check_nan=check_nan)
-    THREAD.anomaly = find if on and check_nan else None
+def look_away(roots: Sequence[Any], gradients: Sequence[Any]) -> None:
+    """The mode without a look at numbers."""
+
+
+def switch(on: bool, check_nan: bool) -> Callable[..., None] | None:
+    """Puts a mode in force for this thread; returns what was in force."""
+    before: Callable[..., None] | None = THREAD.anomaly
+    THREAD.anomaly = (find if check_nan else look_away) if on else None
     return before
 
 
@@ -70,35 +70,35 @@ class detect_anomaly:  # noqa: N801  # PyTorch's name
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
-        self._before = (False, True)
+        self._before: Callable[..., None] | None = None
         warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
                       stacklevel=2)  # fmt: skip
 
     def __enter__(self) -> None:
-        self._before = set_detect_anomaly_mode(True, self.check_nan)
+        self._before = switch(True, self.check_nan)
 
     def __exit__(self, *error: object) -> None:
-        set_detect_anomaly_mode(*self._before)
+        THREAD.anomaly = self._before
 
 
 class set_detect_anomaly:  # noqa: N801  # PyTorch's name
     """Switches the detection on or off at once; as a context manager puts the former mode back."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._before = set_detect_anomaly_mode(mode, check_nan)
+        self._before = switch(mode, check_nan)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *error: object) -> None:
-        set_detect_anomaly_mode(*self._before)
+        THREAD.anomaly = self._before
 
 
 def is_anomaly_enabled() -> bool:
     """True while detection is on."""
-    return _MODE["on"]
+    return THREAD.anomaly is not None
 
 
 def is_anomaly_check_nan_enabled() -> bool:
     """True unless detection was asked not to look at numbers."""
-    return _MODE["check_nan"]
+    return THREAD.anomaly is not look_away
