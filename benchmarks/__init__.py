@@ -1,4 +1,4 @@
-"""Benchmarks against PyTorch and JAX: each peer alone in its process, rounds interleaved, results compared first.
+"""Benchmarks against PyTorch and JAX: each runner alone in its process, rounds interleaved, results compared first.
 
-`python -m benchmarks mlp` prints ratios to the best peer. Inside: mlp < worker < __main__.
+`python -m benchmarks --list` names the rows. Inside: faces, load < rows < worker < measure < report < __main__.
 """

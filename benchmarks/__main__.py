@@ -1,113 +1,83 @@
-"""`python -m benchmarks [ROW ...]`: runs every peer that is installed, interleaved, and prints ratios."""
+"""`python -m benchmarks [ROW ...]`: runs every runner that is installed, interleaved, and prints ratios to the best peer."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
-import statistics
-import subprocess
+import os
+import platform
 import sys
-import time
 from typing import Any
 
-from benchmarks import mlp
-
-PAUSE = 0.5  # seconds: thread pools of the runner before go on spinning for a while
-
-
-class Runner:
-    """A worker process of one runner."""
-
-    def __init__(self, row: str, name: str) -> None:
-        self.name, self.times, self.peak = name, [], 0.0
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", row, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.about = self.read()
-
-    def read(self) -> Any:
-        """One answer."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name}: the worker ended with code {self.process.wait()}")
-        return json.loads(line)
-
-    def round(self, steps: int) -> None:
-        """Times some steps."""
-        assert self.process.stdin is not None
-        print(json.dumps({"round": steps}), file=self.process.stdin, flush=True)
-        answer = self.read()
-        self.times.append(answer["times"])
-        self.peak = answer["peak_mb"]
-
-    def close(self) -> None:
-        """Ends the worker."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+from benchmarks.measure import Options, measure
+from benchmarks.report import show_row, show_summary, summary
+from benchmarks.rows import ROWS
+from benchmarks.rows.row import Row
+from benchmarks.runners import RUNNERS
 
 
-def installed(name: str) -> bool:
-    """True if the peer can run here."""
-    package = {"torch.compile": "torch", "jax.jit": "optax", "fgrad.jit": "fgrad"}.get(name, name)
-    return importlib.util.find_spec(package) is not None
+def change(text: str) -> tuple[str, int]:
+    """"batch=48" as a pair."""
+    name, _, value = text.partition("=")
+    if not value.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER")
+    return name, int(value)
 
 
-def measure(row: str, names: list[str], rounds: int) -> list[dict[str, Any]]:
-    """All runners of one row: losses compared, then rounds in turn."""
-    runners = [Runner(row, n) for n in names]
-    reference = next((r for r in runners if r.name in ("torch", "numpy")), runners[0])
-    for r in runners:
-        for a, b in zip(r.about["losses"], reference.about["losses"], strict=True):
-            if abs(a - b) > 1e-3 * max(1.0, abs(b)):
-                raise SystemExit(f"{row}: {r.name} computes {a}, {reference.name} computes {b}")
-    steps = 40 if row.endswith("512") else 150
-    for _ in range(rounds):
-        for r in runners:
-            time.sleep(PAUSE)
-            r.round(steps)
-    for r in runners:
-        r.close()
-    return [
-        {
-            "row": row, "runner": r.name, "first_step_s": r.about["first_step"], "peak_mb": r.peak,
-            "min_ms": 1e3 * min(min(t) for t in r.times),
-            "median_ms": 1e3 * min(statistics.median(t) for t in r.times),
-        }
-        for r in runners
-    ]  # fmt: skip
+def machine() -> dict[str, Any]:
+    """What the figures were measured with."""
+    packages = [p for p in ("numpy", "llvmlite", "torch", "jax", "optax") if importlib.util.find_spec(p)]
+    versions = {p: importlib.metadata.version(p) for p in packages}
+    return {"python": platform.python_version(), "processors": os.cpu_count(), "machine": platform.machine(), **versions}
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """One table a row: milliseconds, and the ratio to the best peer."""
-    peers = [r for r in rows if not r["runner"].startswith("fgrad")]
-    best = min((r["median_ms"] for r in peers), default=None)
-    print(f"\n{rows[0]['row']:<12} {'min ms':>8} {'median':>8} {'/ best peer':>12} {'first step s':>13} {'peak MB':>8}")
-    for r in rows:
-        ratio = f"{r['median_ms'] / best:.2f}" if best else "-"
-        print(f"{r['runner']:<12} {r['min_ms']:>8.3f} {r['median_ms']:>8.3f} {ratio:>12} {r['first_step_s']:>13.2f} {r['peak_mb']:>8.0f}")
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", help="row names or their beginnings (default: all)")
+    parser.add_argument("--rounds", type=int, help="rounds of each runner (8; 2 with --quick)")
+    parser.add_argument("--runners", nargs="+", choices=RUNNERS, default=list(RUNNERS), help="default: all that are installed")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few rounds: shows that rows work")
+    parser.add_argument("--shape", nargs="+", type=change, default=[], metavar="NAME=N", help="other sizes, e.g. batch=48")
+    parser.add_argument("--memory", action="store_true", help="peak memory of each process, and its ratio")
+    parser.add_argument("--json", action="store_true", help="everything as JSON instead of tables")
+    parser.add_argument("--list", action="store_true", help="names the rows with their sizes and ends")
+    return parser.parse_args()
+
+
+def chosen(names: list[str], changes: dict[str, int]) -> list[Row]:
+    """The rows that begin with one of the names, exact names first meant. Ends the program for a name or size nobody has."""
+    exact = {n for n in names if n in ROWS}
+    rows = [r for n, r in ROWS.items() if not names or n in exact or any(n.startswith(p) for p in names if p not in exact)]
+    unknown = [p for p in names if not any(n.startswith(p) for n in ROWS)]
+    unknown += [k for k in changes if not any(k in r.sizes for r in rows)]
+    if unknown:
+        sys.exit(f"no row or size {', '.join(unknown)}: see --list")
+    return rows
 
 
 def main() -> None:
-    """Parses the command line and runs the rows."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("rows", nargs="*", default=["mlp"], help="row names or their beginnings (default: mlp)")
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--runners", nargs="*", choices=[*mlp.RUNNERS, "numpy"], help="default: all that are installed")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    results = []
-    for row, (_, runners) in mlp.ROWS.items():
-        if any(row.startswith(r) for r in options.rows):
-            names = [n for n in runners if n in (options.runners or runners) and installed(n)]
-            rows = measure(row, names, options.rounds)
-            results += rows
-            if not options.json:
-                show(rows)
-    if options.json:
-        print(json.dumps(results, indent=1))
+    """Runs the rows and prints as they end; JSON at the end."""
+    asked = parsed()
+    changes = dict(asked.shape)
+    rows = chosen(asked.rows, changes)
+    if asked.list:
+        for r in rows:
+            sizes = " ".join(f"{k}={v}" + (f"({r.quick[k]})" if k in r.quick else "") for k, v in r.sizes.items())
+            print(f"{r.name:<18}{r.steps}({r.quick_steps}) steps  {sizes}")
+        return
+    options = Options(asked.rounds or (2 if asked.quick else 8), asked.quick, tuple(asked.runners), changes)
+    results = {}
+    for row in rows:
+        results[row.name] = measure(row, options)
+        if not asked.json:
+            show_row(row.name, row.shape(asked.quick, changes), results[row.name], asked.memory)
+    if asked.json:
+        print(json.dumps({"machine": machine(), "rows": results, "summary": summary(results)}, indent=1))
+    else:
+        show_summary(results)
 
 
 if __name__ == "__main__":

@@ -2,43 +2,95 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import resource
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
-from benchmarks import mlp
+from benchmarks.runners import RUNNERS
 
-WARM = 60  # steps before anything is timed; native kernels arrive meanwhile
+WARM_STEPS, WARM_SECONDS = 60, (6.0, 2.0)  # before anything is timed; native kernels arrive meanwhile
+
+
+def peak_mb() -> float:
+    """Most memory this process held: ru_maxrss would start at the parent's."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Session:
+    """A row as this process runs it: built, compared, warmed, timed."""
+
+    def __init__(self, row: str, runner: str, sizes: dict[str, int], quick: bool) -> None:
+        start = time.perf_counter()
+        for package in RUNNERS[runner].packages:
+            importlib.import_module(package)
+        imported = time.perf_counter()
+        faces, rows = (importlib.import_module(f"benchmarks.{m}") for m in ("faces", "rows"))
+        self.row, self.quick = rows.ROWS[row], quick
+        if self.row.settings and runner.startswith("fgrad"):
+            importlib.import_module("fgrad.settings").replace(**self.row.settings)
+        begun = time.perf_counter()
+        self.face = faces.face(runner)
+        self.step = getattr(self.row, RUNNERS[runner].source)(self.face, **sizes)
+        built = time.perf_counter()
+        self.results = [faces.digest(self.run(0))]
+        ready = time.perf_counter()
+        self.seconds = {"import_s": imported - start, "build_s": built - begun, "first_s": ready - built}
+        self.results += [faces.digest(self.run(i)) for i in range(1, self.row.checks)]
+
+    def run(self, i: int) -> Any:
+        """One step, waited for."""
+        result = self.step(i)
+        self.face.wait(result)
+        return result
+
+    def warm(self) -> None:
+        """Steps until code is compiled and caches are full."""
+        end = time.perf_counter() + WARM_SECONDS[self.quick]
+        for i in range(WARM_STEPS):
+            self.run(i)
+            if i >= 2 and time.perf_counter() > end:
+                break
+        time.sleep(1.0)  # kernels compiled in the background
+        self.run(0)
+
+    def times(self, steps: int) -> list[float]:
+        """Seconds of each step."""
+        for i in range(min(20, steps // 4)):
+            self.run(i)
+        taken = []
+        for i in range(steps):
+            t = time.perf_counter()
+            self.run(i)
+            taken.append(time.perf_counter() - t)
+        return taken
 
 
 def main() -> None:
-    """Serves `{"losses": n}` and `{"round": steps}` until stdin closes."""
-    row, runner = sys.argv[1:3]
-    start = time.perf_counter()
-    size, runners = mlp.ROWS[row]
-    step = runners[runner](size)
-    first = step(0)
-    ready = time.perf_counter() - start
-    losses = [first] + [step(i) for i in range(1, 10)]
-    for i in range(10, WARM):
-        step(i)
-    time.sleep(1.0)
-    for i in range(10):
-        step(i)
-    reply = {"first_step": ready, "losses": losses}
-    print(json.dumps(reply), flush=True)
-    for line in sys.stdin:
-        n = json.loads(line)["round"]
-        times = []
-        for i in range(20):
-            step(i)
-        for i in range(n):
-            t = time.perf_counter()
-            step(i)
-            times.append(time.perf_counter() - t)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"times": times, "peak_mb": peak}), flush=True)
+    """Says what it computed, then serves `{"round": steps}` until stdin closes."""
+    told = json.loads(sys.argv[1])
+    answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
+    try:
+        session = Session(**told)
+        if session.row.timed == "step":
+            session.warm()
+        reply: dict[str, Any] = {"results": session.results, **session.seconds, "peak_mb": peak_mb()}
+        print(json.dumps(reply), file=answers, flush=True)
+        for line in sys.stdin:
+            reply = {"times": session.times(json.loads(line)["round"]), "peak_mb": peak_mb()}
+            print(json.dumps(reply), file=answers, flush=True)
+    except Exception as error:  # noqa: BLE001  # whatever it was, the row goes on without this runner
+        where = error.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
+        said = str(error).strip().splitlines() or [""]
+        print(json.dumps({"error": f"{type(error).__name__}: {said[0][:300]}{place}"}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
