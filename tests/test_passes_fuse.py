@@ -10,7 +10,7 @@ import pytest
 from random_graphs import random_graph
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
-from fgrad.backends.numpy import compile, interpret
+from fgrad.backends.numpy import PROGRAMS, compile, interpret, split
 from fgrad.backends.numpy.native import able
 from fgrad.ir.apply import constant
 from fgrad.ir.graph import Graph, Value
@@ -29,6 +29,16 @@ from fgrad.transforms.vjp import pull
 @pytest.fixture(autouse=True)
 def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FGRAD_CACHE_DIR", "")
+
+
+@pytest.fixture(autouse=True, params=["whole", "tasks"])
+def tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups as they are, or cut into tasks however small they are."""
+    if request.param == "tasks":
+        monkeypatch.setattr(split, "WORTH", 0.0)
+        monkeypatch.setattr(split, "TASK", 1e-3)
+        monkeypatch.setattr(split, "SHARE", 1e9)
+    PROGRAMS.clear()
 
 
 def draw(graph: Graph, seed: int = 0) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import calls
+from fgrad.backends.numpy import calls, pool
 from fgrad.backends.numpy.blas import Threads
 from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.native import Native, able
@@ -103,6 +103,7 @@ class Program:
             self.calls += 1
             if self.calls > HOT:
                 self.compiled = COMPILER.submit(self.specialise)
+        pool.ready()
         with np.errstate(all="ignore"):
             found: list[Any] = self.threads.run(self.frames, buffers)
             return found

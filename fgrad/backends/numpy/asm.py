@@ -106,18 +106,21 @@ class Asm:
         """The address `index` elements on."""
         return self.op(f"getelementptr inbounds {MEMORY[dtype]}, ptr {pointer}, i64 {index}")
 
-    def loop(self, start: int, stop: int, step: int, body: Callable[[str], None]) -> None:
-        """`for i in range(start, stop, step)`; one pass is written without a loop."""
-        if stop - start <= 0:
-            return
-        if stop - start <= step:
-            body(str(start))
+    def loop(self, start: int | str, stop: int | str, step: int, body: Callable[[str], None]) -> None:
+        """`for i in range(start, stop, step)`; bounds are numbers or registers, and one pass is written without a loop."""
+        known = isinstance(start, int) and isinstance(stop, int)
+        if isinstance(start, int) and isinstance(stop, int) and stop - start <= step:
+            if stop > start:
+                body(str(start))
             return
         self.count += 1
         n = self.count
         cell = self.entry("alloca i64")
         self.do(f"store i64 {start}, ptr {cell}")
-        self.do(f"br label %loop{n}")
+        if known:
+            self.do(f"br label %loop{n}")
+        else:
+            self.do(f"br i1 {self.op(f'icmp slt i64 {start}, {stop}')}, label %loop{n}, label %done{n}")
         self.lines.append(f"loop{n}:")
         i = self.op(f"load i64, ptr {cell}")
         body(i)
@@ -125,6 +128,16 @@ class Asm:
         self.do(f"store i64 {following}, ptr {cell}")
         self.do(f"br i1 {self.op(f'icmp slt i64 {following}, {stop}')}, label %loop{n}, label %done{n}")
         self.lines.append(f"done{n}:")
+
+    def when(self, condition: str, body: Callable[[], None]) -> None:
+        """`if condition: body`."""
+        self.count += 1
+        n = self.count
+        self.do(f"br i1 {condition}, label %then{n}, label %else{n}")
+        self.lines.append(f"then{n}:")
+        body()
+        self.do(f"br label %else{n}")
+        self.lines.append(f"else{n}:")
 
     def splat(self, x: E, lanes: int) -> E:
         """One number in every lane."""

@@ -96,3 +96,8 @@ def compile_text(text: str, arity: Mapping[str, int]) -> dict[str, Callable[...,
         f.engine = engine  # type: ignore[attr-defined]  # the code lives as long as a function of it
         functions[name] = f
     return functions
+
+
+def define(name: str, function: Any) -> None:
+    """Lets code that is linked from now on call a native function by name."""
+    need("llvmlite.binding").add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)

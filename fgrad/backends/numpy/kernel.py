@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fgrad.backends.numpy.asm import SUFFIX, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.loops import Loops, Ref, depends, loops_of
 from fgrad.backends.numpy.machine import FLOAT, LLVM
+from fgrad.backends.numpy.split import COSTLY, Split
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_reduction
 from fgrad.passes.spaces import is_free
 
-COSTLY = frozenset(("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "erf", "sigmoid"))
 START = {"reduce_sum": 0.0, "reduce_prod": 1.0, "reduce_max": float("-inf"), "reduce_min": float("inf")}
 LEAST = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 COMBINE = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
@@ -44,8 +45,10 @@ def counted_axes(graph: Graph, nest: Shape) -> set[int]:
 class Kernel:
     """Code for one group, appended to an Asm."""
 
-    def __init__(self, asm: Asm, graph: Graph, nest: Shape, refs: Mapping[Value, Ref], lanes: int) -> None:
-        self.asm, self.graph, self.nest, self.refs = asm, graph, nest, dict(refs)
+    def __init__(
+        self, asm: Asm, graph: Graph, nest: Shape, refs: Mapping[Value, Ref], lanes: int, split: Split | None = None
+    ) -> None:
+        self.asm, self.graph, self.nest, self.refs, self.split = asm, graph, nest, dict(refs), split
         self.m = LLVM(asm)
         self.order = graph.values()
         self.outputs = set(graph.outputs)
@@ -62,6 +65,7 @@ class Kernel:
         self.index: dict[int, str] = {}
         self.totals: dict[Value, str] = {}
         self.stage = 0  # of the pass being written
+        self.part = ("0", "0")  # of the loop that is split: what the present task runs over
 
     # ------------------------------------------------------------------ analysis
     def last_pass(self) -> dict[Value, int]:
@@ -102,24 +106,24 @@ class Kernel:
         self.bases[v] = pointer
 
     # ------------------------------------------------------------------ loops
-    def emit(self) -> None:
-        """All of the group."""
-        for v in [v for v in self.order if v in self.nest.late]:  # a set's order differs between processes, and the text is the key
+    def emit(self, sums: list[Value]) -> None:
+        """All of the group, or of one task. sums: the late reductions to start anew."""
+        for v in sums:
             self.prepare(v)
         self.enter(0)
         self.rows(0)
         for v, cell in self.totals.items():
             lanes = self.total_lanes(v)
-            self.asm.store(self.folded(v, self.asm.get(cell, v.dtype.name, lanes)), self.refs[v].pointer)
+            self.asm.store(self.folded(v, self.asm.get(cell, v.dtype.name, lanes)), self.bases[v])
 
     def rows(self, k: int) -> None:
         """Row loop `k` and all inside it."""
         if k == self.loops.rows:
             self.row()
         else:
-            self.inside(k, lambda: self.rows(k + 1), 1, self.loops.all[k].size)
+            self.inside(k, lambda: self.rows(k + 1))
 
-    def inside(self, k: int, body: Callable[[], None], step: int, stop: int) -> None:
+    def inside(self, k: int, body: Callable[[], None]) -> None:
         """A loop, with addresses and invariant values at the top of its body."""
 
         def run(i: str) -> None:
@@ -134,7 +138,12 @@ class Kernel:
             body()
             self.scalars, self.splats, self.bases, self.index = saved
 
-        self.asm.loop(0, stop, step, run)
+        start, stop = self.bounds(k)
+        self.asm.loop(start, stop, 1, run)
+
+    def bounds(self, k: int) -> tuple[int | str, int | str]:
+        """From where to where a loop runs."""
+        return self.part if self.split is not None and self.split.loop == k else (0, self.loops.all[k].size)
 
     def enter(self, depth: int, stage: int = 0) -> None:
         """Computes the values that change no deeper than here and are ready by now, and repeats them over lanes."""
@@ -180,10 +189,10 @@ class Kernel:
         late = [v for v in self.order if v in nest.late and nest.stage.get(v.operands[0], 0) == s and self.inner(v.operands[0])]
         kept = [v for v in self.scratch_values() if nest.stage[v] == s]
         outs = [v for v in dict.fromkeys(self.graph.outputs) if v not in nest.late and nest.stage[v] == s and self.inner(v)]
-        partial = [v for v in late if self.in_row(v)]
+        in_rows = [v for v in late if self.in_row(v)]
         if not (sums or late or outs or kept):
             return
-        folding = [*sums, *partial, *[v for v in late if v in self.totals]]
+        folding = [*sums, *in_rows, *[v for v in late if v in self.totals]]
         size = self.loops.all[-1].size
         unroll = 1 if not folding or size < 4 * self.lanes else 4 if len(self.order) <= 16 else 2
         cells = {
@@ -201,7 +210,7 @@ class Kernel:
                 total = self.combine(v, total, self.asm.get(cells[v, u], v.dtype.name, self.lanes))
             if v in self.totals:
                 self.asm.set(self.totals[v], total)
-            elif v in partial:
+            elif v in in_rows:
                 self.accumulate_row(v, self.folded(v, total))
             else:
                 self.define(v, self.folded(v, total))
@@ -211,10 +220,11 @@ class Kernel:
     ) -> None:
         """The inner loops; the last in vectors, `unroll` at a time, then one by one, then a masked rest."""
         if k < self.last - 1:
-            self.inside(k, lambda: self.inner_loops(k + 1, s, cells, late, stores, unroll), 1, self.loops.all[k].size)
+            self.inside(k, lambda: self.inner_loops(k + 1, s, cells, late, stores, unroll))
             return
         size, lanes = self.loops.all[k].size, self.lanes
-        many = size // (lanes * unroll) * lanes * unroll
+        start, stop = self.bounds(k)
+        many, full = self.whole(stop, lanes * unroll), self.whole(stop, lanes)
 
         def block(j: str, u: int, mask: str | None) -> None:
             self.block(k, j, s, {v: c for (v, n), c in cells.items() if n == u}, late, stores, mask)
@@ -223,12 +233,20 @@ class Kernel:
             for u in range(unroll):
                 block(j if not u else self.asm.op(f"add nuw nsw i64 {j}, {u * lanes}"), u, None)
 
-        self.asm.loop(0, many, lanes * unroll, unrolled)
+        self.asm.loop(start, many, lanes * unroll, unrolled)
         if unroll > 1:
-            self.asm.loop(many, size // lanes * lanes, lanes, lambda j: block(j, 0, None))
+            self.asm.loop(many, full, lanes, lambda j: block(j, 0, None))
         if size % lanes:
             mask = "<" + ", ".join(f"i1 {int(i < size % lanes)}" for i in range(lanes)) + ">"
-            block(str(size // lanes * lanes), 0, mask)
+            rest = partial(block, str(size // lanes * lanes), 0, mask)
+            if isinstance(stop, int):
+                rest()
+            else:
+                self.asm.when(self.asm.op(f"icmp eq i64 {stop}, {size}"), rest)
+
+    def whole(self, stop: int | str, step: int) -> int | str:
+        """The last multiple of `step`, a power of 2, up to `stop`."""
+        return stop // step * step if isinstance(stop, int) else self.asm.op(f"and i64 {stop}, {-step}")
 
     # ------------------------------------------------------------------ one vector of elements
     def block(
@@ -356,7 +374,7 @@ class Kernel:
             self.totals[v] = self.asm.variable(dtype, lanes)
             self.asm.set(self.totals[v], self.constant(start_of(v), v, lanes))
             return
-        size, lanes, pointer = v.size, self.lanes, self.refs[v].pointer
+        size, lanes, pointer = v.size, self.lanes, self.bases[v]
         full = size // lanes * lanes
         start = self.constant(start_of(v), v, lanes)
         self.asm.loop(0, full, lanes, lambda i: self.asm.store(start, self.asm.offset(pointer, i, dtype)))

@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import calls
+from fgrad.backends.numpy import calls, pool
 from fgrad.backends.numpy.asm import TYPES, Asm, E
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
+from fgrad.backends.numpy.split import Split, choose, stride
+from fgrad.backends.numpy.tasks import TaskKernel, define, launch, passed, relocated
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import ALIGN, Target
 from fgrad.passes.spaces import REDUCTIONS
 
+STACK = 1 << 15  # bytes of rows that a kernel keeps on its thread's stack
 _ABLE: dict[Any, bool] = {}
 
 
@@ -78,6 +81,7 @@ class Native:
         self.nests: dict[Value, Shape] = {}
         self.kept: dict[Value, int] = {}
         self.functions: list[str] = []
+        self.groups: list[str] = []  # functions over tasks
         self.arity: dict[str, int] = {}
         self.declares: dict[str, str] = {}
         self.start()
@@ -112,22 +116,31 @@ class Native:
         )  # fmt: skip
 
     def scratch(self, v: Value) -> int:
-        """Working memory of a fused node: rows of costly values, copies of operands that lie apart."""
+        """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
             return 0
-        kernel = self.kernel(v, {})
+        graph, nest = v.params[0], self.nest(v)
+        refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
+        kernel, split = self.kernel(v, refs)
+        nbytes = self.kept[v] = self.task_bytes(kernel, split)
+        return nbytes + sum(-(-x.type.nbytes // ALIGN) * ALIGN for x in dict.fromkeys(v.operands) if moved(x))
+
+    def task_bytes(self, kernel: Kernel, split: Split | None) -> int:
+        """Memory for the tasks of a group: their sums, and rows that are too long for a thread's stack."""
         rows = sum(self.row_bytes(kernel, w) for w in kernel.scratch_values())
-        return rows + sum(-(-x.type.nbytes // ALIGN) * ALIGN for x in dict.fromkeys(v.operands) if moved(x))
+        tasks, sums = (split.tasks, split.nbytes()) if split is not None else (1, 0)
+        return sums + (tasks * rows if rows > STACK else 0)
 
     def row_bytes(self, kernel: Kernel, w: Value) -> int:
         """A row of `w`, and one vector over."""
         return -(-(kernel.row_size() + kernel.lanes) * w.dtype.itemsize // ALIGN) * ALIGN
 
-    def kernel(self, v: Value, refs: Mapping[Value, Ref]) -> Kernel:
-        """The writer of a group's code."""
+    def kernel(self, v: Value, refs: Mapping[Value, Ref]) -> tuple[Kernel, Split | None]:
+        """The writer of a group's code, and how the group is split."""
         graph: Graph = v.params[0]
         wide = any(w.dtype.name == "float64" for w in (*graph.inputs, *graph.values()))
-        return Kernel(self.asm, graph, self.nest(v), refs, max(host().lanes // (2 if wide else 1), 2))
+        kernel = Kernel(self.asm, graph, self.nest(v), refs, max(host().lanes // (2 if wide else 1), 2))
+        return kernel, choose(graph, kernel.nest, kernel.loops, kernel.lanes)
 
     # ------------------------------------------------------------------ for the program
     def step(self, block: Block, v: Value) -> None:
@@ -156,13 +169,46 @@ class Native:
             refs[inner] = self.ref(block, x, inner, nest, copied.get(x))
         for k, out in enumerate(graph.outputs):
             refs[out] = Ref(self.slot(block, (v, k), out), out.dtype.name, strides_of(out, nest, None))
-        kernel = self.kernel(v, refs)
-        for w in kernel.scratch_values():
-            kernel.keep(w, self.arena(at))
-            at += self.row_bytes(kernel, w)
-        kernel.emit()
+        self.emit(*self.kernel(v, refs), at, self.kept[v])
         self.pending += 1
         self.commits = self.commits or block.plan.commits(v)
+
+    def emit(self, kernel: Kernel, split: Split | None, at: int, room: int) -> None:
+        """A group's code: in line, or in tasks for threads. at, room: its working memory in the arena."""
+        rows = {w: self.row_bytes(kernel, w) for w in kernel.scratch_values()}
+        on_stack = sum(rows.values()) <= STACK
+        if split is None or self.task_bytes(kernel, split) > room:
+            for w, nbytes in rows.items():
+                kernel.keep(w, self.asm.entry(f"alloca [{nbytes} x i8], align 64") if on_stack else self.arena(at))
+                at += nbytes
+            kernel.emit([v for v in kernel.order if v in kernel.nest.late])  # a set's order differs between processes: the text is a key
+            return
+        for v in kernel.order:  # sums that tasks share without meeting
+            if v in kernel.nest.late and v not in split.partial:
+                kernel.prepare(v)
+        apart, places = {v: stride(v) for v in split.partial}, dict(kernel.refs)
+        for v in split.partial:
+            places[v] = kernel.refs[v]._replace(pointer=self.arena(at))
+            at += split.tasks * stride(v) * v.dtype.itemsize
+        long = {} if on_stack else rows
+        ends = [at := at + split.tasks * nbytes for nbytes in long.values()]
+        starts = {w: self.arena(end - split.tasks * nbytes) for (w, nbytes), end in zip(long.items(), ends, strict=True)}
+        pointers = list(dict.fromkeys([r.pointer for r in places.values()] + list(starts.values())))
+        asm = Asm()
+        names = passed(asm, pointers)
+        tasks = TaskKernel(asm, kernel.graph, kernel.nest, relocated(places, names), kernel.lanes, split)
+        for w, nbytes in rows.items():
+            tasks.keep(w, asm.entry(f"alloca [{nbytes} x i8], align 64") if on_stack else names[starts[w]])
+            if not on_stack:
+                apart[w] = nbytes // w.dtype.itemsize
+        tasks.emit_tasks(apart)
+        name = f"group{len(self.functions)}_{self.pending}"
+        self.groups.append(define(name, asm))
+        self.asm.declares.update(asm.declares)
+        launch(self.asm, name, pointers, split.tasks)
+        after = TaskKernel(self.asm, kernel.graph, kernel.nest, kernel.refs, kernel.lanes, split)
+        after.bases.update({v: places[v].pointer for v in split.partial})
+        after.emit_sums()
 
     def apart(self, block: Block, x: Value) -> bool:
         """True if a kernel cannot read `x` where it lies."""
@@ -252,10 +298,12 @@ class Native:
     def text(self) -> str:
         """The module."""
         width = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
-        return "\n".join([*self.functions, *self.declares.values(), width, ""])
+        return "\n".join([*self.groups, *self.functions, *self.declares.values(), width, ""])
 
     def compiled(self) -> dict[str, Callable[..., None]]:
         """The functions of the program, by name."""
+        if self.groups:
+            pool.load()
         return compile_text(self.text(), self.arity) if self.functions else {}
 
 

@@ -1,0 +1,77 @@
+"""A fused group in tasks: a function over a range of them, and the call that hands them to threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fgrad.backends.numpy.asm import Asm
+from fgrad.backends.numpy.kernel import Kernel
+from fgrad.backends.numpy.loops import Ref
+from fgrad.backends.numpy.split import stride
+from fgrad.ir.graph import Value
+
+PARALLEL = "declare void @fgrad_parallel(ptr, ptr, i64)"
+
+
+class TaskKernel(Kernel):
+    """Code for some of the tasks of a split group, and for what follows the last."""
+
+    def emit_tasks(self, apart: Mapping[Value, int]) -> None:
+        """Tasks `%lo` to `%hi` of the group. apart: elements between the places of two tasks, of values that have one each."""
+        split, first = self.split, dict(self.bases)
+        assert split is not None
+
+        def task(c: str) -> None:
+            start = self.asm.op(f"mul nuw nsw i64 {c}, {split.length}")
+            end = self.asm.op(f"add nuw nsw i64 {start}, {split.length}")
+            size = self.loops.all[split.loop].size
+            self.part = (start, self.asm.op(self.asm.intrinsic("llvm.smin.i64", "i64", ("i64", end), ("i64", str(size)))))
+            for v, step in apart.items():
+                self.bases[v] = self.asm.offset(first[v], self.asm.op(f"mul nuw nsw i64 {c}, {step}"), v.dtype.name)
+            self.emit([v for v in self.order if v in split.partial])
+
+        self.asm.loop("%lo", "%hi", 1, task)
+
+    def emit_sums(self) -> None:
+        """After all tasks: their sums, added up in order. The array of a sum is given by `refs`, its parts by `bases`."""
+        assert self.split is not None
+        for v in self.split.partial:
+            lanes, step, name = self.lanes if v.size >= self.lanes else 1, stride(v), v.dtype.name
+            full = v.size // lanes * lanes
+
+            def add(i: str, lanes: int, v: Value = v, step: int = step, name: str = name) -> None:
+                at = self.asm.offset(self.bases[v], i, name)
+                total = self.asm.load(at, name, lanes)
+                for c in range(1, self.split.tasks):  # type: ignore[union-attr]  # asserted above
+                    total = self.combine(v, total, self.asm.load(self.asm.offset(at, str(c * step), name), name, lanes))
+                self.asm.store(total, self.asm.offset(self.refs[v].pointer, i, name))
+
+            self.asm.loop(0, full, lanes, lambda i, lanes=lanes, add=add: add(i, lanes))  # type: ignore[misc]  # bound now
+            self.asm.loop(full, v.size, 1, lambda i, add=add: add(i, 1))  # type: ignore[misc]  # bound now
+
+
+def define(name: str, asm: Asm) -> str:
+    """A function over tasks `%lo` to `%hi` from its code."""
+    body = "\n".join([*asm.head, *asm.lines, "  ret void"])
+    return f"define internal void @{name}(ptr %args, i64 %lo, i64 %hi) #0 {{\nentry:\n{body}\n}}\n"
+
+
+def passed(asm: Asm, pointers: list[str]) -> dict[str, str]:
+    """Inside a function over tasks: the name of each pointer that its caller passes, by the caller's name."""
+    return {
+        p: asm.entry(f"load ptr, ptr {asm.entry(f'getelementptr inbounds ptr, ptr %args, i64 {k}')}") for k, p in enumerate(pointers)
+    }
+
+
+def launch(asm: Asm, name: str, pointers: list[str], tasks: int) -> None:
+    """Calls a function over all its tasks, on threads."""
+    cell = asm.entry(f"alloca [{max(len(pointers), 1)} x ptr], align 64")
+    for k, p in enumerate(pointers):
+        asm.do(f"store ptr {p}, ptr {asm.op(f'getelementptr inbounds ptr, ptr {cell}, i64 {k}')}")
+    asm.declares["fgrad_parallel"] = PARALLEL
+    asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {tasks})")
+
+
+def relocated(refs: Mapping[Value, Ref], names: Mapping[str, str]) -> dict[Value, Ref]:
+    """References with other names for their pointers."""
+    return {v: r._replace(pointer=names[r.pointer]) for v, r in refs.items()}
