@@ -126,6 +126,9 @@ SHAPES = [
     Case("checkpoint_name", lambda x, name: x, ONE, {"name": "a"}, "buifc"),
     Case("transfer", lambda x, device: x, ONE, {"device": CPU}, "buifc"),
     Case("stop_gradient", lambda x: x, ONE, {}, "buifc", derivative=False),
+    Case("named_sum", lambda x, i, size: x * size, (Of(A), Of((), 0, 1, "int64")), {"size": 3}, "uifc"),
+    # its transpose sums over examples: tests/test_lax_collectives.py
+    Case("named_stack", lambda x, i, size: np.stack([x] * size), (Of(A), Of((), 0, 1, "int64")), {"size": 3}, "buifc", derivative=False),
     Case("opaque", lambda x, y, n, label: (x,), (Of((3, 4)), Of((2,))), {"n": 1, "label": "user"}, "buifc", derivative=False),
     Case("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), (Of((3, 1)),), {"shape": (2, 3, 4)}, "buifc"),
     Case("reshape", lambda x, shape: x.reshape(shape), (Of(A),), {"shape": (2, 1, 6)}, "buifc"),

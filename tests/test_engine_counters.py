@@ -288,7 +288,7 @@ def test_every_primitive_has_all_its_rules() -> None:
 def moves_data(p: Primitive) -> bool:
     """Operations that only copy, view or make index numbers."""
     return p.name in CALLBACKS or p.view_of is not None or p.name in (
-        "broadcast_to checkpoint_name concatenate dynamic_slice dynamic_update_slice flip gather iota item mark opaque pad reshape scatter slice "
+        "broadcast_to checkpoint_name concatenate dynamic_slice dynamic_update_slice flip gather iota item mark named_stack opaque pad reshape scatter slice "
         "stop_gradient transfer transpose update_slice"
     ).split()  # fmt: skip
 

@@ -102,6 +102,8 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the program for these types, recording it first if there is none."""
+        if THREAD.axes:  # a recording that holds a named axis would outlive it: it is inlined in any case
+            return self._function(*args, **kwargs)
         static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
         now = ambient()
         for s in self._known:

@@ -134,6 +134,7 @@ class Thread(threading.local):
         self.anomaly: Any = None  # called with roots and their gradients before every backward, see autograd.anomaly_mode
         self.casting: Any = None  # the state of autocast, see casting
         self.depth = 0  # nesting of grad, jvp, vmap calls in progress
+        self.axes: dict[Any, Any] = {}  # name -> the axis a vmap in progress gave it, see eager.collectives
         self.compiling = 0  # nesting of recordings that compile makes
         self.tape = Tape(Interned())
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fgrad import tree
 from fgrad.eager.cell import Cell
-from fgrad.eager.convert import as_cell
+from fgrad.eager.convert import FACES, as_cell
 from fgrad.eager.enter import enter
+from fgrad.eager.operands import recorded as recorded_cell
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.eager.trace import Recorded, random_state, record_function
@@ -20,21 +21,35 @@ from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
 from fgrad.ir.hash import canonical_hash
 from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.types import TensorType
 from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import substitute
+
+INT64 = TensorType((), np.dtype("int64"))
+
+
+class Axis(NamedTuple):
+    """An axis that a vmap in progress has named."""
+
+    size: int
+    index: Any  # int64[], the example's own number
+
 
 NAMES = {"error": "vmap", "same": "vmap with randomness", "different": "vmap with randomness"}  # the last two let draws in
 
 
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None,
-         in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error") -> Callable[..., Any]:  # fmt: skip
+         in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", axis_name: Any = None,
+         spmd_axis_name: Any = None) -> Callable[..., Any]:  # fmt: skip
     """`fun` over an axis of its arguments at once.
 
     in_axes: an int or None for each argument, or trees of them (prefixes of the argument's tree); None: the same value
     for every example.  out_axes: where the axis goes in each result.  axis_size: needed only if every in_axes is None.
     in_dims, out_dims: PyTorch's names of the two.  Keyword arguments are mapped over axis 0.
     randomness: what draws from the global generator do: "error", "same" numbers for each example, or "different" ones
-    (each example has its own part of the stream).  Raises ValueError if sizes differ or no axis is mapped.
+    (each example has its own part of the stream).  axis_name: what lax.psum, lax.axis_index and the like call the axis,
+    any hashable.  spmd_axis_name: accepted; the axes of a device mesh it names are constraints on where examples live,
+    never on values, and here they all live in one array.  Raises ValueError if sizes differ or no axis is mapped.
 
     >>> import fgrad, fgrad.numpy as jnp
     >>> fgrad.vmap(jnp.dot, in_axes=(0, None))(jnp.ones((3, 2)), jnp.ones(2))
@@ -54,7 +69,12 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         n = common_size(cells, axes, axis_size)
         kinds = [t._type.with_shape(drop(t._type.shape, a)) for t, a in zip(cells, axes, strict=True)]
         given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
-        recorded = record_function(fun, NAMES[randomness], given, tree.unflattener(spec))
+        build = tree.unflattener(spec)
+        if axis_name is None:
+            recorded = record_function(fun, NAMES[randomness], given, build)
+        else:
+            cells, axes = [*cells, counter(n)], [*axes, 0]
+            recorded = record_named(fun, NAMES[randomness], given, build, axis_name, n)
         if recorded.written:
             raise TraceError(
                 "a tensor from outside was written inside vmap", where=caller(),
@@ -80,6 +100,27 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         return tree.unflatten(recorded.out_spec, done)
 
     return function
+
+
+def counter(n: int) -> Any:
+    """int64[n], the number of each example."""
+    return recorded_cell(FACES["array"], ("counters", 0, n), lambda: FUNCTIONS["iota"](shape=(n,), dtype=INT64.dtype, axis=0))
+
+
+def record_named(
+    fun: Callable[..., Any], name: str, given: Sequence[Any], build: Callable[[list[Any]], Any], axis_name: Any, n: int
+) -> Recorded:
+    """The recording of `fun` with one more input, the example's number, by which collectives know the axis."""
+    outer = THREAD.axes
+
+    def named(cells: list[Any]) -> Any:
+        THREAD.axes = {**outer, axis_name: Axis(n, cells[-1])}
+        return build(cells[:-1])
+
+    try:
+        return record_function(fun, name, [*given, (FACES["array"], INT64, False)], named)
+    finally:
+        THREAD.axes = outer
 
 
 def batched_outputs(

@@ -53,7 +53,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Records the call the first time these types are seen; falls back to the original where it can't."""
-        if _STANCE[0] == "force_eager":
+        if _STANCE[0] == "force_eager" or THREAD.axes:  # a recording that holds a named axis of vmap would outlive it
             return self._original(*args, **kwargs)
         leaves, spec = tree.flatten((args, kwargs))
         cells = [x for x in leaves if isinstance(x, Cell)]

@@ -32,7 +32,7 @@ _LOCATION = _Location()
 
 
 def caller() -> Where | None:
-    """The innermost frame outside fgrad (its demo is outside), unresolved: two pointers, no I/O.
+    """The innermost frame outside fgrad (its demo is outside, optree's maps are inside), unresolved: two pointers, no I/O.
 
     Inside `located`, what it was given.
     """
@@ -44,7 +44,7 @@ def caller() -> Where | None:
         ours = _OURS.get(code)
         if ours is None:
             name = frame.f_globals.get("__name__", "")
-            ours = _OURS[code] = f"{name}.".startswith("fgrad.") and not name.startswith("fgrad.demo.")
+            ours = _OURS[code] = f"{name}.".startswith(("fgrad.", "optree.")) and not name.startswith("fgrad.demo.")
         if not ours:
             return (code, frame.f_lasti)
         frame = frame.f_back  # type: ignore[assignment]  # ends as None

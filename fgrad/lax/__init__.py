@@ -1,10 +1,12 @@
 """JAX's lax: control flow, slices at run time, and strict names over the primitives.
 
-Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, more.
+Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, collectives, more.
 """
 
 from fgrad.eager.branches import cond, switch
 from fgrad.eager.loops import fori_loop, map, scan, while_loop
+from fgrad.lax.collectives import *  # noqa: F403  # listed in collectives.__all__
+from fgrad.lax.collectives import __all__ as _collectives
 from fgrad.lax.convolution import (
     ConvDimensionNumbers,
     conv,
@@ -32,6 +34,7 @@ from fgrad.lax.slicing import (
 )
 
 __all__ = [
+    *_collectives,
     *_more,
     *_operators,
     "ConvDimensionNumbers",

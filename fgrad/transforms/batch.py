@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fgrad.ir.apply import located
 from fgrad.ir.graph import Value, topological
 from fgrad.ir.rewrite import with_operands
 from fgrad.transforms.jvp import rule_missing
+
+
+class Shared(NamedTuple):
+    """What a batch rule returns for a result that is the same for every example: a value without the batch axis."""
+
+    value: Value
 
 
 def batch(
@@ -32,7 +38,11 @@ def batch(
                 raise rule_missing(v, "batching")
             with located(v.where):
                 operands = [new[x] if b else plain.get(x, x) for x, b in zip(v.operands, which, strict=True)]
-                new[v] = v.prim.batch(n, which, *operands, **v.named_params)
+                result = v.prim.batch(n, which, *operands, **v.named_params)
+            if isinstance(result, Shared):
+                plain[v] = result.value
+            else:
+                new[v] = result
         elif any([x in plain for x in v.operands]):
             plain[v] = with_operands(v, tuple([plain.get(x, x) for x in v.operands]))
     return [(new[v], True) if v in new else (plain.get(v, v), False) for v in outputs]
