@@ -58,7 +58,7 @@ def _own_part(ct: Value, x: Value, index: Value, *, size: int) -> Any:
 
 @primitive(
     type=_stack_type,
-    lower=lambda xp, out, x, index, *, size: store(xp, out, xp.stack([x] * size)),
+    lower=lambda xp, out, x, index, *, size: store(xp, out, xp.concatenate([x[None]] * size)),
     transpose={0: _own_part},
     batch=_batch_stack,
 )
