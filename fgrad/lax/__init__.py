@@ -1,6 +1,6 @@
 """JAX's lax: control flow, slices at run time, and strict names over the primitives.
 
-Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, collectives, more.
+Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, collectives, numbered, more.
 """
 
 from fgrad.eager.branches import cond, switch
@@ -17,6 +17,8 @@ from fgrad.lax.convolution import (
 )
 from fgrad.lax.more import *  # noqa: F403  # listed in more.__all__
 from fgrad.lax.more import __all__ as _more
+from fgrad.lax.numbered import *  # noqa: F403  # listed in numbered.__all__
+from fgrad.lax.numbered import __all__ as _numbered
 from fgrad.lax.operators import *  # noqa: F403  # listed in operators.__all__
 from fgrad.lax.operators import __all__ as _operators
 from fgrad.lax.operators import reshape_ as reshape
@@ -36,6 +38,7 @@ from fgrad.lax.slicing import (
 __all__ = [
     *_collectives,
     *_more,
+    *_numbered,
     *_operators,
     "ConvDimensionNumbers",
     "associative_scan",
