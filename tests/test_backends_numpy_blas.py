@@ -9,7 +9,10 @@ import pytest
 
 import fgrad as fg
 import fgrad.numpy as jnp
-from fgrad.backends.numpy import blas
+from fgrad.backends.numpy import Program, blas, interpret
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.types import TensorType
+from fgrad.transforms.inline import trace
 
 
 def threads_seen(monkeypatch: pytest.MonkeyPatch, f: Any, *args: Any) -> list[int]:
@@ -62,3 +65,31 @@ def test_the_library_is_found_where_numpy_brings_one() -> None:
     assert ask() == 1
     change(usual)
     assert ask() == usual
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_products_in_kernels_are_those_of_numpy(seed: int) -> None:
+    """Stacks, repeated stacks, transposed operands, vectors, sizes of 1, both dtypes; cut into parts and whole."""
+    rng = np.random.default_rng(seed)
+    dtype = ("float32", "float64")[seed % 2]
+    stack = tuple(rng.integers(1, 5, rng.integers(0, 3)).tolist())
+    m, n, k = (int(rng.choice([1, 2, 7, 33, 150])) for _ in range(3))
+    turned = rng.integers(0, 2, 2)
+    wide = rng.integers(0, 2)
+
+    def f(a: Any, b: Any) -> Any:
+        if wide and stack:  # the second is the same matrix throughout the stack
+            b = FUNCTIONS["broadcast_to"](b, shape=(*stack, *b.shape))
+        r = tuple(range(len(stack)))
+        left, right = len(stack) + (0 if turned[0] else 1), len(stack) + (1 if turned[1] else 0)
+        return FUNCTIONS["exp"](FUNCTIONS["dot_general"](a, b, contract=((left,), (right,)), batch=(r, r)))
+
+    shapes = [(*stack, k, m) if turned[0] else (*stack, m, k), (n, k) if turned[1] else (k, n)]
+    if not (wide and stack):
+        shapes[1] = (*stack, *shapes[1])
+    graph = trace(f, *[TensorType(s, dtype) for s in shapes])
+    inputs = [(0.1 * rng.normal(size=s)).astype(dtype) for s in shapes]
+    program = Program(graph, {}, "native")
+    assert blas.products() == {} or "matmul" not in program.source
+    want = interpret(graph, inputs)[0]
+    np.testing.assert_allclose(program(inputs)[0], want, rtol=2e-5 if dtype == "float32" else 1e-12)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends.numpy import calls, pool
-from fgrad.backends.numpy.blas import Threads
+from fgrad.backends.numpy.blas import Threads, products
 from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.native import Native, able
 from fgrad.backends.numpy.program import Code, Frames
@@ -76,6 +76,8 @@ class Program:
         self.threads = Threads(self.graph)
         self.compiled: Future[None] | None = None  # the native code, once asked for
         self.frames = Frames(build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels))
+        if kernels == "native":
+            self.threads = Threads(self.graph, alone=bool(products()))
 
     @property
     def source(self) -> str:
@@ -91,6 +93,7 @@ class Program:
         """Swaps native code in; without llvmlite, the tiled code stays."""
         try:
             self.frames = Frames(build(self.graph, self.donated, "native"))
+            self.threads = Threads(self.graph, alone=bool(products()))
         except MissingError:
             self.kernels = "tiled"
         except Exception as e:  # noqa: BLE001  # tiled code computes the same: say so once, and go on

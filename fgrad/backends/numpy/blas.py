@@ -23,20 +23,37 @@ from fgrad.settings import current
 SMALL = 10_000_000  # flops of one product below which a second thread does not pay
 NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads")  # fmt: skip
+PRODUCTS = ("scipy_cblas_{}64_", "cblas_{}64_")  # with sizes of 8 bytes
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """NumPy's OpenBLAS; None if NumPy uses another library."""
+    folders = [Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"]
+    for file in (f for folder in folders if folder.is_dir() for f in folder.glob("*openblas*")):
+        try:
+            return ctypes.CDLL(str(file))
+        except OSError:
+            continue
+    return None
+
+
+@cache
+def products() -> dict[str, Any]:
+    """The library's products of matrices and vectors, by the names that kernels call them; empty if it has not all of them."""
+    found = {
+        f"fgrad_{kind}": getattr(library(), name.format(kind))
+        for kind in ("sgemm", "dgemm", "sgemv", "dgemv") for name in PRODUCTS if hasattr(library(), name.format(kind))
+    }  # fmt: skip
+    return found if len(found) == 4 and control() is not None else {}
 
 
 @cache
 def control() -> tuple[Callable[[int], None], Callable[[], int]] | None:
     """(set, get) the number of threads of NumPy's OpenBLAS; None if NumPy uses another library."""
-    folders = [Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"]
-    for file in (f for folder in folders if folder.is_dir() for f in folder.glob("*openblas*")):
-        try:
-            library = ctypes.CDLL(str(file))
-        except OSError:
-            continue
-        for name in NAMES:
-            if hasattr(library, name.format("set")) and hasattr(library, name.format("get")):
-                return getattr(library, name.format("set")), getattr(library, name.format("get"))
+    for name in NAMES:
+        if hasattr(library(), name.format("set")) and hasattr(library(), name.format("get")):
+            return getattr(library(), name.format("set")), getattr(library(), name.format("get"))
     return None
 
 
@@ -62,9 +79,10 @@ def product(v: Value) -> int:
 class Threads:
     """Runs a program's calls on as many threads as suit it, and puts the library's number back."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, alone: bool = False) -> None:
+        """alone: the program calls products from threads of its own, so the library uses one for each."""
         size = largest_product(graph)
-        self.products, self.single = size > 0, size < SMALL
+        self.products, self.single = size > 0, alone or size < SMALL
 
     def run(self, f: Callable[[Any], Any], buffers: Any) -> Any:
         """`f(buffers)`."""

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import calls, pool
+from fgrad.backends.numpy import blas, calls, gemm, pool
 from fgrad.backends.numpy.asm import TYPES, Asm, E
 from fgrad.backends.numpy.block import Block
-from fgrad.backends.numpy.jit import compile_text, host
+from fgrad.backends.numpy.jit import compile_text, define, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
 from fgrad.backends.numpy.split import Split, choose, stride
-from fgrad.backends.numpy.tasks import TaskKernel, define, launch, passed, relocated
+from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape, is_fused, nest_of
@@ -146,6 +146,8 @@ class Native:
     def step(self, block: Block, v: Value) -> None:
         """One node of the program."""
         if not is_fused(v):
+            if self.product(block, v):
+                return
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
             if not silent:
                 self.flush(block)
@@ -203,7 +205,7 @@ class Native:
                 apart[w] = nbytes // w.dtype.itemsize
         tasks.emit_tasks(apart)
         name = f"group{len(self.functions)}_{self.pending}"
-        self.groups.append(define(name, asm))
+        self.groups.append(over_tasks(name, asm))
         self.asm.declares.update(asm.declares)
         launch(self.asm, name, pointers, split.tasks)
         after = TaskKernel(self.asm, kernel.graph, kernel.nest, kernel.refs, kernel.lanes, split)
@@ -248,9 +250,13 @@ class Native:
 
     def ref(self, block: Block, x: Value, inner: Value, nest: Shape, copied: str | None) -> Ref:
         """How a kernel reads an operand."""
-        dtype = x.dtype.name
         if copied is not None:
-            return Ref(copied, dtype, strides_of(inner, nest, None))
+            return Ref(copied, x.dtype.name, strides_of(inner, nest, None))
+        pointer, strides = self.place(block, x)
+        return Ref(pointer, x.dtype.name, strides_of(inner, nest, strides))
+
+    def place(self, block: Block, x: Value) -> tuple[str, tuple[int, ...] | None]:
+        """Where the elements of a value lie, and its strides in bytes; None for one after the other."""
         slot = block.plan.roots[x]
         node = slot[0]
         own = block.plan.layout.get(x)
@@ -259,12 +265,28 @@ class Native:
         else:
             pointer = self.slot(block, slot, self.made(block, x))
         if own is None or x.prim is None:
-            return Ref(pointer, dtype, strides_of(inner, nest, None))
+            return pointer, None
         first = block.plan.layout[self.made(block, x)]
         offset = own.__array_interface__["data"][0] - first.__array_interface__["data"][0]
         if offset:
             pointer = self.asm.entry(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
-        return Ref(pointer, dtype, strides_of(inner, nest, own.strides))
+        return pointer, own.strides
+
+    def product(self, block: Block, v: Value) -> bool:
+        """Writes a product of matrices as calls of BLAS; False if it has to stay a call of NumPy."""
+        if not blas.products() or calls.product(v) is None or not all(self.rooted(block, x) for x in (*v.operands, v)):
+            return False
+        places = [self.place(block, x) for x in v.operands]
+        strides = [elements(x, s) for x, (_, s) in zip(v.operands, places, strict=True)]
+        p = gemm.oriented(v, [*[pointer for pointer, _ in places], self.slot(block, (v, 0), v)], [*strides, elements(v, None)])
+        if p is None:
+            return False
+        text = gemm.emit(self.asm, p, f"product{len(self.functions)}_{self.pending}")
+        if text is not None:
+            self.groups.append(text)
+        self.pending += 1
+        self.commits = self.commits or block.plan.commits(v)
+        return True
 
     def made(self, block: Block, x: Value) -> Value:
         """The value that `x` is a view of: a node (a new shape that had to be copied, too), a leaf or an item."""
@@ -304,6 +326,9 @@ class Native:
         """The functions of the program, by name."""
         if self.groups:
             pool.load()
+        for name, function in blas.products().items():
+            if name in self.declares:
+                define(name, function)
         return compile_text(self.text(), self.arity) if self.functions else {}
 
 
@@ -313,16 +338,18 @@ def cell(cells: Any, table: int, k: int, a: Any) -> int:
     return table + k * int(cells.itemsize)
 
 
+def elements(v: Value, nbytes: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Strides of a value in elements, from those in bytes; of a contiguous array if none are given."""
+    if nbytes is not None:
+        return tuple([s // v.dtype.itemsize for s in nbytes])
+    steps, step = [], 1
+    for d in reversed(v.shape):
+        steps.append(step)
+        step *= d
+    return tuple(steps[::-1])
+
+
 def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[int, int]:
     """Strides in elements by axis of the space; of a contiguous array if none are given."""
-    assert isinstance(v.type, TensorType)
-    item = v.dtype.itemsize
-    if nbytes is None:
-        steps, step = [], 1
-        for d in reversed(v.shape):
-            steps.append(step)
-            step *= d
-        given = steps[::-1]
-    else:
-        given = [s // item for s in nbytes]
+    given = elements(v, nbytes)
     return dict(zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True))

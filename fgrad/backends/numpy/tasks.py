@@ -50,7 +50,7 @@ class TaskKernel(Kernel):
             self.asm.loop(full, v.size, 1, lambda i, add=add: add(i, 1))  # type: ignore[misc]  # bound now
 
 
-def define(name: str, asm: Asm) -> str:
+def over_tasks(name: str, asm: Asm) -> str:
     """A function over tasks `%lo` to `%hi` from its code."""
     body = "\n".join([*asm.head, *asm.lines, "  ret void"])
     return f"define internal void @{name}(ptr %args, i64 %lo, i64 %hi) #0 {{\nentry:\n{body}\n}}\n"

@@ -1,0 +1,184 @@
+"""Matrix products inside kernels: calls of the BLAS that NumPy brings, at one thread each, cut into tasks for ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fgrad.backends.numpy.asm import TYPES, Asm
+from fgrad.backends.numpy.calls import product
+from fgrad.backends.numpy.tasks import launch, over_tasks, passed
+from fgrad.ir.graph import Value
+
+LETTER = {"float32": "s", "float64": "d"}
+ORDER, PLAIN, TURNED = 101, 111, 112  # CBLAS: by rows, as it lies, transposed
+WORTH = 1_000_000  # flops below which one thread does all
+UNIT = 16  # rows or columns that a part is a multiple of
+
+
+class Matrix(NamedTuple):
+    """A stack of matrices in memory: a pointer, and strides in elements."""
+
+    pointer: str
+    stack: tuple[int, ...]
+    row: int
+    column: int
+
+    def dense(self, rows: int, columns: int) -> bool:
+        """True if BLAS can read it: one of the last two axes has its elements side by side, the other does not overlap."""
+        by_rows = (self.column == 1 or columns == 1) and (self.row >= columns or rows == 1)
+        by_columns = (self.row == 1 or rows == 1) and (self.column >= rows or columns == 1)
+        return by_rows or by_columns
+
+
+class Product(NamedTuple):
+    """`c[i] = a[i] @ b[i]` over a stack: [m, k] by [k, n]."""
+
+    a: Matrix
+    b: Matrix
+    c: Matrix
+    stack: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+    dtype: str
+
+
+def oriented(v: Value, pointers: Sequence[str], strides: Sequence[Sequence[int]]) -> Product | None:
+    """What BLAS is asked for to compute `v`; None if it is not one product or an operand lies apart.
+
+    pointers, strides: of the two operands and of the result, in elements.
+    """
+    turned = product(v)
+    if turned is None or v.dtype.name not in LETTER or not v.size:
+        return None
+    x = v.operands[0]
+    stack, (m, n) = v.shape[:-2], v.shape[-2:]
+    k = x.shape[-2] if turned[0] else x.shape[-1]
+    made = []
+    for p, s, t in zip(pointers, strides, (*turned, False), strict=True):
+        row, column = (s[-1], s[-2]) if t else (s[-2], s[-1])
+        made.append(Matrix(p, tuple(s[:-2]), row, column))
+    a, b, c = made
+    fits = k and a.dense(m, k) and b.dense(k, n) and c.dense(m, n)
+    return Product(a, b, c, stack, m, n, k, v.dtype.name) if fits else None
+
+
+def parts(p: Product) -> tuple[int, int, bool]:
+    """Into how many parts each product is cut, rows or columns in a part, and whether it is columns: by sizes alone."""
+    flops = 2 * p.m * p.n * p.k
+    for d in p.stack:
+        flops *= d
+    wanted = 1 if flops < WORTH else 2 if flops < 20 * WORTH else 4 if flops < 500 * WORTH else 16
+    for d in p.stack:
+        wanted = -(-wanted // d)
+    columns = p.n >= p.m
+    size = p.n if columns else p.m
+    length = -(-size // (wanted * UNIT)) * UNIT
+    return (1, size, columns) if length >= size else (-(-size // length), length, columns)
+
+
+class Emitter:
+    """Writes one product into a function over tasks, or in line."""
+
+    def __init__(self, asm: Asm, p: Product) -> None:
+        self.asm, self.p = asm, p
+        self.count, self.length, self.columns = parts(p)
+
+    def item(self, t: str) -> None:
+        """Part `t % count` of product `t // count`."""
+        p, asm = self.p, self.asm
+        at, part = (t, "0") if self.count == 1 else (asm.op(f"udiv i64 {t}, {self.count}"), asm.op(f"urem i64 {t}, {self.count}"))
+        a, b, c = (self.stacked(x, at) for x in (p.a, p.b, p.c))
+        m, n = str(p.m), str(p.n)
+        if self.count > 1:
+            start = asm.op(f"mul nuw nsw i64 {part}, {self.length}")
+            rest = asm.op(f"sub i64 {p.n if self.columns else p.m}, {start}")
+            size = asm.op(asm.intrinsic("llvm.smin.i64", "i64", ("i64", rest), ("i64", str(self.length))))
+            if self.columns:
+                n, b, c = size, self.moved(b, start, p.b.column), self.moved(c, start, p.c.column)
+            else:
+                m, a, c = size, self.moved(a, start, p.a.row), self.moved(c, start, p.c.row)
+        if p.n == 1:
+            self.vector(p.a, a, m, p.k, b, p.b.row, c, p.c.row)
+        elif p.m == 1:
+            self.vector(p.b._replace(row=p.b.column, column=p.b.row), b, n, p.k, a, p.a.column, c, p.c.column)
+        else:
+            self.matrix(a, b, c, m, n)
+
+    def moved(self, pointer: str, index: str, stride: int) -> str:
+        """A pointer so many rows or columns on."""
+        return self.asm.offset(pointer, self.asm.op(f"mul nsw i64 {index}, {stride}"), self.p.dtype)
+
+    def stacked(self, x: Matrix, at: str) -> str:
+        """A pointer to one matrix of a stack."""
+        pointer = x.pointer
+        for d, stride in zip(reversed(self.p.stack), reversed(x.stack), strict=True):
+            if d == 1:
+                continue
+            index, at = self.asm.op(f"urem i64 {at}, {d}"), self.asm.op(f"udiv i64 {at}, {d}")
+            if stride:
+                pointer = self.moved(pointer, index, stride)
+        return pointer
+
+    def layout(self, x: Matrix, rows: int, columns: int) -> tuple[int, int]:
+        """Transposed or not, and the leading dimension."""
+        if (x.column == 1 or columns == 1) and (x.row >= columns or rows == 1):
+            return PLAIN, max(x.row if rows > 1 else 0, columns, 1)
+        return TURNED, max(x.column if columns > 1 else 0, rows, 1)
+
+    def matrix(self, a: str, b: str, c: str, m: str, n: str) -> None:
+        """Matrix by matrix."""
+        p, real = self.p, TYPES[self.p.dtype]
+        turn_a, lda = self.layout(p.a, p.m, p.k)
+        turn_b, ldb = self.layout(p.b, p.k, p.n)
+        ldc = max(p.c.row if p.m > 1 else 0, p.n)
+        self.call("gemm", f"i32 {ORDER}, i32 {turn_a}, i32 {turn_b}, i64 {m}, i64 {n}, i64 {p.k}, {real} 1.0, ptr {a}, i64 {lda}, "
+                  f"ptr {b}, i64 {ldb}, {real} 0.0, ptr {c}, i64 {ldc}")  # fmt: skip
+
+    def vector(self, x: Matrix, pointer: str, rows: str, columns: int, v: str, step: int, out: str, to: int) -> None:
+        """Matrix by vector; rows: how many of the matrix's, all or a part."""
+        real = TYPES[self.p.dtype]
+        turn, ld = self.layout(x, self.p.m if self.p.n == 1 else self.p.n, columns)
+        m, n = (rows, columns) if turn == PLAIN else (columns, rows)
+        self.call("gemv", f"i32 {ORDER}, i32 {turn}, i64 {m}, i64 {n}, {real} 1.0, ptr {pointer}, i64 {ld}, "
+                  f"ptr {v}, i64 {max(step, 1)}, {real} 0.0, ptr {out}, i64 {max(to, 1)}")  # fmt: skip
+
+    def call(self, kind: str, args: str) -> None:
+        """A call of the library."""
+        name = f"fgrad_{LETTER[self.p.dtype]}{kind}"
+        types = ", ".join(a.rsplit(" ", 1)[0] for a in args.split(", "))
+        self.asm.declares[name] = f"declare void @{name}({types})"
+        self.asm.do(f"call void @{name}({args})")
+
+
+def emit(asm: Asm, p: Product, name: str) -> str | None:
+    """Appends a product to a function; returns the text of the function over tasks, `name`, if it needs one."""
+    outer = Emitter(asm, p)
+    items = outer.count
+    for d in p.stack:
+        items *= d
+    flops = 2 * p.m * p.n * p.k * (items // outer.count)
+    if items == 1:
+        outer.item("0")
+        return None
+    if flops < WORTH:
+        asm.loop(0, items, 1, outer.item)
+        return None
+    tasks = min(items, 16)
+    each = -(-items // tasks)
+    pointers = list(dict.fromkeys(x.pointer for x in (p.a, p.b, p.c)))
+    inner = Asm()
+    names = passed(inner, pointers)
+    body = Emitter(inner, p._replace(**{k: getattr(p, k)._replace(pointer=names[getattr(p, k).pointer]) for k in "abc"}))
+
+    def task(t: str) -> None:
+        start = inner.op(f"mul nuw nsw i64 {t}, {each}")
+        end = inner.op(f"add nuw nsw i64 {start}, {each}")
+        inner.loop(start, inner.op(inner.intrinsic("llvm.smin.i64", "i64", ("i64", end), ("i64", str(items)))), 1, body.item)
+
+    inner.loop("%lo", "%hi", 1, task)
+    asm.declares.update(inner.declares)
+    launch(asm, name, pointers, -(-items // each))
+    return over_tasks(name, inner)
+
