@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from primitive_case import Case, Of
 
 HALF = ("float16", "bfloat16")
@@ -102,7 +103,36 @@ def packed(x: Any) -> tuple[Any, ...]:
     return np.swapaxes(h, -1, -2), tau
 
 
+def each(f: Any, x: Any, *more: Any) -> tuple[Any, ...]:
+    """`f` of each matrix of a batch of one axis, stacked."""
+    return tuple(map(np.stack, zip(*[f(m, *more) for m in x])))
+
+
+def banded(low: Any, d: Any, high: Any, b: Any) -> Any:
+    """The system with its matrix written out."""
+    i = np.arange(d.shape[-1])
+    t = np.zeros((*d.shape, d.shape[-1]), b.dtype)
+    t[..., i, i], t[..., i[1:], i[:-1]], t[..., i[:-1], i[1:]] = d, low[..., 1:], high[..., :-1]
+    return np.linalg.solve(t, b)
+
+
+def kind_of(m: Any) -> str:
+    return "complex" if m.dtype.kind == "c" else "real"
+
+
+def lapack(name: str, m: Any) -> Any:
+    return getattr(scipy.linalg.lapack, ("z" if m.dtype.kind == "c" else "d") + name)
+
+
 MATRICES = [
+    # signs and phases of larger ones hang on the last digits: tests/test_lax_linalg.py has them
+    matrix("schur", lambda x: each(lambda m: scipy.linalg.schur(m, kind_of(m)), x), Of((2, 1, 1)), derivative=False),
+    matrix("hessenberg", lambda x: each(lambda m: lapack("gehrd", m)(m)[:2], x), derivative=False),
+    matrix("tridiagonal", lambda x, lower: each(lambda m: scipy.linalg.lapack.dsytrd(m, lower=1)[:4], x), params={"lower": True}, derivative=False, kinds="f"),
+    matrix("tridiagonal", lambda x, lower: each(lambda m: scipy.linalg.lapack.zhetrd(m, lower=0)[:4], x), params={"lower": False}, derivative=False, kinds="c",
+           label="upper"),
+    matrix("pivot_order", lambda x: each(lambda m: (scipy.linalg.qr(m, pivoting=True)[2],), x)[0], derivative=False),
+    matrix("tridiagonal_solve", banded, Of((2, 4)), Of((2, 4), 3, 5), Of((2, 4)), Of((2, 4, 2))),
     Case("verified", lambda x, info, name, reason: x, (SQUARE, Of((2,), 0, 0, "int32")), {"name": "f", "reason": "bad"}, "fc"),
     *[
         matrix("triangular_solve", lambda a, b, lower, unit: np.linalg.solve(triangle(a, lower, unit), b), SQUARE, Of((2, 3, 2)),

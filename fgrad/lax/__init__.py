@@ -5,6 +5,7 @@ Control flow is recorded in eager (loops, branches); here are its names, and ope
 
 from fgrad.eager.branches import cond, switch
 from fgrad.eager.loops import fori_loop, map, scan, while_loop
+from fgrad.lax import linalg as linalg
 from fgrad.lax.collectives import *  # noqa: F403  # listed in collectives.__all__
 from fgrad.lax.collectives import __all__ as _collectives
 from fgrad.lax.convolution import (
@@ -56,6 +57,7 @@ __all__ = [
     "dynamic_update_slice_in_dim",
     "fori_loop",
     "index_in_dim",
+    "linalg",
     "map",
     "reduce_window",
     "reshape",

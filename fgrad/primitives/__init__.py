@@ -3,7 +3,7 @@
 structure: item, mark, checkpoint_name, stop_gradient.  shape: repeat, reshape, permute, cut, pad, join, count.
 arithmetic, transcendental, compare, complex: each element.  reduce, cumulative: along axes.  sort: order.
 fourier: fft, rfft, irfft.  index: gather, scatter, dynamic slices.  linear: dot_general, matmul.
-solving, decompositions, eigen, indefinite, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.
+solving, decompositions, eigen, indefinite, lapack, matrix_functions: linear algebra (matrices, matrix_kernels: what they share).  conv, window: sliding windows.
 random_bits: Philox.  transfer: to another device.  collective: over an axis vmap has named.  fused: what a pass joined.  regions/: graphs as parameters.
 checks, elementwise: what the entries share.  special, indexing, convolve: array code they call.
 """
@@ -22,6 +22,7 @@ from fgrad.primitives import (
     fused,
     indefinite,
     index,
+    lapack,
     linear,
     matrix_functions,
     random_bits,
@@ -52,6 +53,7 @@ __all__ = [
     "fused",
     "indefinite",
     "index",
+    "lapack",
     "linear",
     "matrix_functions",
     "random_bits",
