@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from benchmarks import load
 from benchmarks.rows.row import Row
 from benchmarks.runners import RUNNERS
 
-PAUSE = 0.5  # seconds: thread pools of the runner before go on spinning for a while
+PAUSE = (0.5, 0.1)  # seconds (the second: --quick): thread pools of the runner before go on spinning for a while
 REPEATS = 3  # of a disturbed round
 CACHES = ("FGRAD_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "JAX_COMPILATION_CACHE_DIR")
 
@@ -69,7 +70,7 @@ class Worker:
         except queue.Empty:
             raise FailedRunnerError(f"no answer in {self.limit:.0f} s") from None
         if not line:
-            raise FailedRunnerError(f"the process ended with code {self.process.wait()}")
+            raise FailedRunnerError(ending(self.process.wait()))
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise FailedRunnerError(answer["error"])
@@ -83,8 +84,9 @@ class Worker:
 
     def close(self) -> None:
         """Ends the process."""
+        assert self.process.stdin is not None
         with contextlib.suppress(OSError):
-            self.process.communicate(timeout=5) if self.process.stdin is None else self.process.stdin.close()
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -92,6 +94,11 @@ class Worker:
             self.process.wait()
         if self.folder is not None:
             self.folder.cleanup()
+
+
+def ending(code: int) -> str:
+    """How a process ended that said nothing."""
+    return f"the process was ended by {signal.Signals(-code).name}" if code < 0 else f"the process ended with code {code}"
 
 
 class Measured:
@@ -138,31 +145,30 @@ def shortened(values: list[float]) -> str:
     return ", ".join(f"{v:.6g}" for v in values[:4]) + (", ..." if len(values) > 4 else "")
 
 
-def begin(row: Row, m: Measured, options: Options) -> Worker | None:
-    """A worker that has said what it computed; None with `m.error` set if it failed."""
-    worker = Worker(row, m.name, options)
+def told(m: Measured, worker: Worker) -> bool:
+    """Waits for what the worker computed; False, with `m.error` set, if it failed."""
     try:
         m.about = worker.read()
-        m.peak_mb = max(m.peak_mb, m.about["peak_mb"])
     except FailedRunnerError as error:
         m.error = str(error)
-        worker.close()
-        return None
-    return worker
+        return False
+    m.peak_mb = m.about["peak_mb"]
+    return True
 
 
 def once(row: Row, m: Measured, worker: Worker | None, options: Options) -> None:
     """One round, again while others use the processors; `worker` None: a fresh process is what is timed."""
     repeats = 1 if options.quick else REPEATS
     for _ in range(repeats):
-        time.sleep(PAUSE)
+        time.sleep(PAUSE[options.quick])
         before = load.sample()
         if worker is None:
-            fresh = begin(row, m, options)
-            if fresh is None:
+            fresh = Worker(row, m.name, options)
+            answered = told(m, fresh)
+            fresh.close()
+            if not answered:
                 return
             times = [m.about["import_s"] if row.timed == "import" else m.about["build_s"] + m.about["first_s"]]
-            fresh.close()
         else:
             answer = worker.round()
             times, m.peak_mb = answer["times"], answer["peak_mb"]
@@ -180,17 +186,29 @@ def compare(row: Row, measured: list[Measured]) -> None:
         m.error = f"{wrong} as {working[0].name}" if wrong else ""
 
 
+def start(row: Row, measured: list[Measured], options: Options) -> dict[str, Worker]:
+    """The workers that have said what they computed. One after another, so that first steps are timed alone; --quick: all at once."""
+    workers: dict[str, Worker] = {}
+    for m in measured:
+        if missing := RUNNERS[m.name].missing:
+            m.error = f"{missing} is not installed"
+            continue
+        workers[m.name] = Worker(row, m.name, options)
+        if not options.quick:
+            told(m, workers[m.name])
+    if options.quick:
+        for m in measured:
+            if m.name in workers:
+                told(m, workers[m.name])
+    return workers
+
+
 def measure(row: Row, options: Options) -> list[dict[str, Any]]:
     """All runners of a row: results compared, then rounds in turn. Those that fail say so in `error`."""
     names = [n for n, r in RUNNERS.items() if n in options.runners and n not in row.without and getattr(row, r.source)]
     measured = [Measured(n) for n in names]
-    workers: dict[str, Worker] = {}
+    workers = start(row, measured, options)
     try:
-        for m in measured:
-            if missing := RUNNERS[m.name].missing:
-                m.error = f"{missing} is not installed"
-            elif worker := begin(row, m, options):
-                workers[m.name] = worker
         compare(row, measured)
         if row.timed != "step":
             while workers:

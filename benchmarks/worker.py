@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.runners import RUNNERS
 
-WARM_STEPS, WARM_SECONDS = 60, (6.0, 2.0)  # before anything is timed; native kernels arrive meanwhile. The second: --quick
+WARM_STEPS, WARM_SECONDS, SETTLE = 60, (6.0, 0.5), (1.0, 0.5)  # before anything is timed; native kernels arrive meanwhile. The second: --quick
 ROUND_SECONDS = (0.5, 0.1)
 
 
@@ -57,7 +57,7 @@ class Session:
             self.run(i)
             if i >= 2 and time.perf_counter() > end:
                 break
-        time.sleep(1.0)  # kernels compiled in the background
+        time.sleep(SETTLE[self.quick])  # kernels compiled in the background
         self.run(0)
 
     def times(self, steps: int) -> list[float]:

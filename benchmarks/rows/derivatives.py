@@ -12,6 +12,11 @@ def net_shapes(wide: int, hidden: int, out: int) -> dict[str, tuple[int, ...]]:
     return {"0.weight": (hidden, wide), "0.bias": (hidden,), "2.weight": (out, hidden), "2.bias": (out,)}
 
 
+def by_name(grads: dict[str, Any]) -> list[Any]:
+    """Values in the order of their names: jax sorts them, torch keeps them."""
+    return [grads[k] for k in sorted(grads)]
+
+
 def examples_eager(e: Eager, batch: int, wide: int, hidden: int) -> Step:
     torch, shapes = e.torch, net_shapes(wide, hidden, 10)
     p = {k: e.tensor(drawn(k, s)) for k, s in shapes.items()}
@@ -22,7 +27,7 @@ def examples_eager(e: Eager, batch: int, wide: int, hidden: int) -> Step:
         return torch.nn.functional.cross_entropy(torch.nn.functional.linear(h, p["2.weight"], p["2.bias"]), y)
 
     run = e.compile(torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0)))
-    return lambda _: [run(p, x, y)[k] for k in ("0.weight", "2.weight")]
+    return lambda _: by_name(run(p, x, y))
 
 
 def examples_functional(f: Functional, batch: int, wide: int, hidden: int) -> Step:
@@ -33,7 +38,7 @@ def examples_functional(f: Functional, batch: int, wide: int, hidden: int) -> St
         return f.cross_entropy(f.linear(p, "2", f.nn.relu(f.linear(p, "0", x))), y)
 
     run = f.lib.jit(f.lib.vmap(f.lib.grad(loss), in_axes=(None, 0, 0)))
-    return lambda _: [run(p, x, y)[k] for k in ("0.weight", "2.weight")]
+    return lambda _: by_name(run(p, x, y))
 
 
 def hessian_eager(e: Eager, n: int, hidden: int) -> Step:
