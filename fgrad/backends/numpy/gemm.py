@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import TYPES, Asm
-from fgrad.backends.numpy.calls import product
 from fgrad.backends.numpy.tasks import launch, over_tasks, passed
 from fgrad.ir.graph import Value
 
@@ -24,11 +23,13 @@ class Matrix(NamedTuple):
     row: int
     column: int
 
+    def by_rows(self, rows: int, columns: int) -> bool:
+        """True if elements of a row lie side by side, and rows do not overlap."""
+        return (self.column == 1 or columns == 1) and (self.row >= columns or rows == 1)
+
     def dense(self, rows: int, columns: int) -> bool:
-        """True if BLAS can read it: one of the last two axes has its elements side by side, the other does not overlap."""
-        by_rows = (self.column == 1 or columns == 1) and (self.row >= columns or rows == 1)
-        by_columns = (self.row == 1 or rows == 1) and (self.column >= rows or columns == 1)
-        return by_rows or by_columns
+        """True if BLAS can read it, as it is or transposed."""
+        return self.by_rows(rows, columns) or self._replace(row=self.column, column=self.row).by_rows(columns, rows)
 
 
 class Product(NamedTuple):
@@ -44,24 +45,58 @@ class Product(NamedTuple):
     dtype: str
 
 
-def oriented(v: Value, pointers: Sequence[str], strides: Sequence[Sequence[int]]) -> Product | None:
-    """What BLAS is asked for to compute `v`; None if it is not one product or an operand lies apart.
+class Run(NamedTuple):
+    """Axes that lie in memory as one: a length, and a stride in each array it is an axis of (0 elsewhere)."""
 
-    pointers, strides: of the two operands and of the result, in elements.
+    size: int
+    strides: tuple[int, ...]
+
+
+def joined(runs: Sequence[Run]) -> list[Run]:
+    """Neighbouring axes as one where every array allows it; axes of length 1 are gone."""
+    found: list[Run] = []
+    for r in runs:
+        if r.size == 1:
+            continue
+        last = found[-1] if found else None
+        if last is not None and all(a == b * r.size for a, b in zip(last.strides, r.strides, strict=True)):
+            found[-1] = Run(last.size * r.size, r.strides)
+        else:
+            found.append(r)
+    return found
+
+
+def oriented(v: Value, pointers: Sequence[str], strides: Sequence[Sequence[int]]) -> Product | None:
+    """What BLAS is asked for to compute a dot_general; None if its summed axes do not lie as one, or elements lie apart.
+
+    pointers, strides: of the two operands and of the result, in elements. Free axes that do not join their neighbours
+    are stacked like the shared ones.
     """
-    turned = product(v)
-    if turned is None or v.dtype.name not in LETTER or not v.size:
+    if v.dtype.name not in LETTER or not v.size:
         return None
-    x = v.operands[0]
-    stack, (m, n) = v.shape[:-2], v.shape[-2:]
-    k = x.shape[-2] if turned[0] else x.shape[-1]
-    made = []
-    for p, s, t in zip(pointers, strides, (*turned, False), strict=True):
-        row, column = (s[-1], s[-2]) if t else (s[-2], s[-1])
-        made.append(Matrix(p, tuple(s[:-2]), row, column))
-    a, b, c = made
-    fits = k and a.dense(m, k) and b.dense(k, n) and c.dense(m, n)
-    return Product(a, b, c, stack, m, n, k, v.dtype.name) if fits else None
+    (sums_a, sums_b), (shared_a, shared_b) = v.params
+    x, y = v.operands
+    a, b, c = strides
+    free_a = [i for i in range(x.ndim) if i not in (*sums_a, *shared_a)]
+    free_b = [i for i in range(y.ndim) if i not in (*sums_b, *shared_b)]
+    first, second = len(shared_a), len(shared_a) + len(free_a)
+    summed = [Run(x.shape[i], (a[i], b[j])) for i, j in zip(sums_a, sums_b, strict=True)]
+    inner = joined(sorted(summed, key=lambda r: (-r.strides[0], -r.strides[1])))
+    stack = [Run(x.shape[i], (a[i], b[j], c[n])) for n, (i, j) in enumerate(zip(shared_a, shared_b, strict=True))]
+    rows = joined([Run(x.shape[i], (a[i], 0, c[first + n])) for n, i in enumerate(free_a)])
+    columns = joined([Run(y.shape[i], (0, b[i], c[second + n])) for n, i in enumerate(free_b)])
+    if len(inner) > 1 or any(not r.size for r in summed):
+        return None
+    k = inner[0] if inner else Run(1, (1, 1))
+    m = max(rows, key=lambda r: r.size, default=Run(1, (k.size, 0, 1)))
+    n = columns[-1] if columns else Run(1, (0, 1, 1))
+    stack = [r for r in (*stack, *[r for r in (*rows, *columns) if r is not m and r is not n]) if r.size != 1]
+    pairs = ((m.strides[0], k.strides[0]), (k.strides[1], n.strides[1]), (m.strides[2], n.strides[2]))
+    left, right, result = (
+        Matrix(p, tuple([r.strides[i] for r in stack]), *pair) for i, (p, pair) in enumerate(zip(pointers, pairs, strict=True))
+    )
+    fits = left.dense(m.size, k.size) and right.dense(k.size, n.size) and result.by_rows(m.size, n.size)
+    return Product(left, right, result, tuple([r.size for r in stack]), m.size, n.size, k.size, v.dtype.name) if fits else None
 
 
 def parts(p: Product) -> tuple[int, int, bool]:
@@ -123,7 +158,7 @@ class Emitter:
 
     def layout(self, x: Matrix, rows: int, columns: int) -> tuple[int, int]:
         """Transposed or not, and the leading dimension."""
-        if (x.column == 1 or columns == 1) and (x.row >= columns or rows == 1):
+        if x.by_rows(rows, columns):
             return PLAIN, max(x.row if rows > 1 else 0, columns, 1)
         return TURNED, max(x.column if columns > 1 else 0, rows, 1)
 

@@ -274,7 +274,7 @@ class Native:
 
     def product(self, block: Block, v: Value) -> bool:
         """Writes a product of matrices as calls of BLAS; False if it has to stay a call of NumPy."""
-        if not blas.products() or calls.product(v) is None or not all(self.rooted(block, x) for x in (*v.operands, v)):
+        if not blas.products() or v.prim is None or v.prim.name != "dot_general" or not all(self.rooted(block, x) for x in (*v.operands, v)):
             return False
         places = [self.place(block, x) for x in v.operands]
         strides = [elements(x, s) for x, (_, s) in zip(v.operands, places, strict=True)]
