@@ -19,12 +19,14 @@ class Settings:
     kernels: "auto" (tiled NumPy first, native code swapped in when it is ready), "plain" (one library call a node),
     "tiled" (fused groups in NumPy only) or "native" (compiled before the first run).
     num_threads: threads of the matrix library (0: its own choice; programs with small products always use one).
+    winograd: 3x3 convolutions in float32 by fewer multiplications, with rounding errors up to some 6e-6 of the largest results.
     default_dtype: what Python floats become.
     default_device: where PyTorch's creation functions put tensors.
     """
 
     kernels: str = "auto"
     num_threads: int = 0
+    winograd: bool = True
     default_dtype: str = "float32"
     default_device: str = "cpu"
 

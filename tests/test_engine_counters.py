@@ -265,8 +265,10 @@ GRAPHS = "fgrad.primitives.regions"
 NO_BATCH = {
     "iota": "has no operands",
     "fused": "made by the last pass, after every transform",
+    **dict.fromkeys(("conv_last", "conv_last_dx", "conv_last_dw"), "made by the layout pass, after every transform"),
 }
 NO_DERIVATIVE = {
+    **dict.fromkeys(("conv_last", "conv_last_dx", "conv_last_dw"), "made by the layout pass, after every transform"),
     "item": "the part of a tuple: transforms look through it",
     "opaque": "an autograd.Function's own backward stands for it",
     "pure_callback": "a Python function has no known derivative; custom_jvp gives it one",

@@ -8,14 +8,15 @@ from fgrad.errors import IRError
 from fgrad.ir.graph import Graph
 from fgrad.passes.drop import drop_dead
 from fgrad.passes.fold import fold_constants
+from fgrad.passes.layout import channels_last
 from fgrad.passes.merge import merge_extensions
 from fgrad.passes.regions import Pass
 from fgrad.passes.share import share
 from fgrad.passes.simplify import simplify_final
 
 Observer = Callable[[str, Graph, Graph], None]
-NUMPY: tuple[Pass, ...] = (merge_extensions, simplify_final, fold_constants, share, simplify_final, share, drop_dead)
-CUPY: tuple[Pass, ...] = NUMPY  # groups are fused after these, by the NumPy backend alone
+CUPY: tuple[Pass, ...] = (merge_extensions, simplify_final, fold_constants, share, simplify_final, share, drop_dead)
+NUMPY: tuple[Pass, ...] = (*CUPY[:-1], channels_last, simplify_final, share, drop_dead)  # groups are fused after these
 
 
 def run(graph: Graph, passes: tuple[Pass, ...] = NUMPY, observe: Observer | None = None) -> Graph:

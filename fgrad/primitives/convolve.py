@@ -128,6 +128,16 @@ def _chunks(n: int, each: int) -> Iterator[slice]:
         yield slice(start, start + count)
 
 
+def _last(x: Any) -> Any:
+    """A view with channels behind the spatial axes."""
+    return x.transpose((0, *range(2, x.ndim), 1))
+
+
+def _by_columns(w: Any) -> bool:
+    """True if windows are copied channels first, or nothing is copied: a kernel for each channel."""
+    return bool(w.shape[1] < _FEW)
+
+
 def _wide(ws: Workspace, x: Any, w: Any) -> tuple[Any, Any]:
     return (ws.copy(x, "float32"), ws.copy(w, "float32")) if is_half(x.dtype) else (x, w)
 
@@ -144,7 +154,8 @@ def conv(xp: Any, out: Any, x: Any, w: Any, **params: Any) -> Any:
         out = xp.empty((x.shape[0], w.shape[0], *g.output(x.shape[2:], w.shape[2:])), x.dtype)
     with workspace(xp) as ws:
         x, w = _wide(ws, x, w)
-        y = out if out.dtype == x.dtype and out.flags.c_contiguous else ws.empty(out.shape, x.dtype)
+        fits = out.flags.c_contiguous or (_last(out).flags.c_contiguous and not _by_columns(w))
+        y = out if out.dtype == x.dtype and fits else ws.empty(out.shape, x.dtype)
         if not y.size or not w.size:
             y[...] = 0
         elif w.shape[1] == 1 and g.groups > 1:
@@ -156,9 +167,13 @@ def conv(xp: Any, out: Any, x: Any, w: Any, **params: Any) -> Any:
 
 def _conv_products(ws: Workspace, y: Any, x: Any, w: Any, g: Geometry) -> None:
     """Windows by kernels, as one matrix product for each part of the batch."""
-    xp, spatial, few = ws.xp, y.shape[2:], w.shape[1] < _FEW
-    stacked = y.reshape(y.shape[0], g.groups, w.shape[0] // g.groups, -1)
-    flat = ws.contiguous(w).reshape(*stacked.shape[1:3], -1) if few else _kernel_rows(ws, w, g.groups)
+    xp, spatial, few = ws.xp, y.shape[2:], _by_columns(w)
+    n, shape = y.shape[0], (g.groups, w.shape[0] // g.groups)
+    if y.flags.c_contiguous:
+        stacked = y.reshape(n, *shape, -1)
+    else:  # channels last
+        stacked = _last(y).reshape(n, -1, *shape).transpose(0, 2, 3, 1)
+    flat = ws.contiguous(w).reshape(*shape, -1) if few else _kernel_rows(ws, w, g.groups)
     for part in _chunks(y.shape[0], math.prod(spatial) * x.shape[1] * math.prod(w.shape[2:])):
         with workspace(xp) as inner:
             grid = _grid(inner, x[part], g, last=not few)
