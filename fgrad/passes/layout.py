@@ -7,7 +7,7 @@ the order [N, *lengths, C] if a convolution is among them; where a set meets oth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -140,13 +140,14 @@ def rule(v: Value) -> Rule | None:
     if name in CONVOLUTIONS:
         wanted = v.dtype.name in DTYPES and v.ndim > 2
         return Rule(CONVOLUTIONS[name][0], name != "conv_dw", convolution) if wanted else None
-    if operands and v.operands[0].ndim > 2:
-        found = from_images(v, name)
-        if found is not None:
-            return found
-    if v.ndim < 3:
-        return None
-    if prim.elementwise:
+    found = from_images(v, name) if operands and v.operands[0].ndim > 2 else None
+    return among_images(v, name, operands) if found is None and v.ndim > 2 else found
+
+
+def among_images(v: Value, name: str, operands: Axes) -> Rule | None:
+    """The rule of a node whose result is an image too."""
+    assert v.prim is not None
+    if v.prim.elementwise:
         return Rule(tuple([i for i in operands if v.operands[i].shape == v.shape]), True, same)
     if name == "broadcast_to":
         return Rule((), True, repetition)

@@ -42,6 +42,7 @@ from fgrad.primitives import (
 
 __all__ = [
     "arithmetic",
+    "channels_last",
     "collective",
     "compare",
     "complex",

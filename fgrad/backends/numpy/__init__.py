@@ -119,7 +119,7 @@ def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str
     kernels: as in Settings, whose current value is the default.
     """
     how = kernels or current().kernels
-    key = (canonical_hash(graph), tuple(sorted((donated or {}).items())), how)
+    key = (canonical_hash(graph), tuple(sorted((donated or {}).items())), how, current().winograd)
     with LOCK:
         found = PROGRAMS.get(key)
         if found is not None:

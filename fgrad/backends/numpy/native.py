@@ -12,6 +12,7 @@ import numpy as np
 from fgrad.backends.numpy import blas, calls, gemm, pool
 from fgrad.backends.numpy.asm import TYPES, Asm, E
 from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.convolution.nodes import Convolutions
 from fgrad.backends.numpy.jit import compile_text, define, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
@@ -84,6 +85,7 @@ class Native:
         self.groups: list[str] = []  # functions over tasks
         self.arity: dict[str, int] = {}
         self.declares: dict[str, str] = {}
+        self.convolutions = Convolutions()
         self.start()
         self.target = Target(multiple=is_fused, in_place=self.in_place, safe=is_silent, scratch=self.scratch)
 
@@ -118,7 +120,7 @@ class Native:
     def scratch(self, v: Value) -> int:
         """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
-            return 0
+            return self.convolutions.scratch(v)
         graph, nest = v.params[0], self.nest(v)
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
@@ -146,7 +148,7 @@ class Native:
     def step(self, block: Block, v: Value) -> None:
         """One node of the program."""
         if not is_fused(v):
-            if self.product(block, v):
+            if self.product(block, v) or self.convolution(block, v):
                 return
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
             if not silent:
@@ -288,6 +290,14 @@ class Native:
         self.commits = self.commits or block.plan.commits(v)
         return True
 
+    def convolution(self, block: Block, v: Value) -> bool:
+        """Writes a convolution as calls of its kernels; False for any other node."""
+        if not self.convolutions.step(self, block, v):
+            return False
+        self.pending += 1
+        self.commits = self.commits or block.plan.commits(v)
+        return True
+
     def made(self, block: Block, x: Value) -> Value:
         """The value that `x` is a view of: a node (a new shape that had to be copied, too), a leaf or an item."""
         roots = block.plan.roots
@@ -324,8 +334,9 @@ class Native:
 
     def compiled(self) -> dict[str, Callable[..., None]]:
         """The functions of the program, by name."""
-        if self.groups:
+        if "fgrad_parallel" in self.declares:
             pool.load()
+        self.convolutions.load()
         for name, function in blas.products().items():
             if name in self.declares:
                 define(name, function)

@@ -7,7 +7,6 @@ from fgrad.backends.numpy.convolution import plan_direct, plan_weight, plan_wino
 from fgrad.backends.numpy.convolution.recipe import Recipe
 from fgrad.backends.numpy.convolution.shapes import backward, forward
 from fgrad.primitives.convolve import Geometry, Shape
-from fgrad.settings import current
 
 DTYPES = ("float32", "float64")
 
@@ -17,22 +16,22 @@ def supported(dtype: str, x: Shape, w: Shape, y: Shape) -> bool:
     return dtype in DTYPES and dtype in NBYTES and len(x) > 2 and all((*x, *w, *y))
 
 
-def conv(x: Shape, w: Shape, g: Geometry, dtype: str) -> Recipe:
+def conv(x: Shape, w: Shape, g: Geometry, dtype: str, *, winograd: bool) -> Recipe:
     """y [N, *lengths, K] from x [N, *lengths, C] and w [K, C / groups, *taps]; arrays "x", "w", "y"."""
     p = forward(x, w, g)
-    f = plan_winograd.convolve if current().winograd and plan_winograd.applies(p, dtype) else plan_direct.convolve
+    f = plan_winograd.convolve if winograd and plan_winograd.applies(p, dtype) else plan_direct.convolve
     return f(p, dtype, "x", "y", transposed=False)
 
 
-def conv_dx(x: Shape, w: Shape, g: Geometry, dtype: str) -> Recipe:
+def conv_dx(x: Shape, w: Shape, g: Geometry, dtype: str, *, winograd: bool) -> Recipe:
     """dx, of the shape `x`, from a cotangent of y and w; arrays "x" (the cotangent), "w", "y" (what is computed)."""
     p = backward(x, w, g)
-    f = plan_winograd.convolve if current().winograd and plan_winograd.applies(p, dtype) else plan_direct.convolve
+    f = plan_winograd.convolve if winograd and plan_winograd.applies(p, dtype) else plan_direct.convolve
     return f(p, dtype, "x", "y", transposed=True)
 
 
-def conv_dw(x: Shape, w: Shape, g: Geometry, dtype: str) -> Recipe:
+def conv_dw(x: Shape, w: Shape, g: Geometry, dtype: str, *, winograd: bool) -> Recipe:
     """dw, of the shape `w`, from x and a cotangent of y; arrays "x", "y" (the cotangent), "w" (what is computed)."""
     p = forward(x, w, g)
-    f = plan_winograd.kernel if current().winograd and plan_winograd.applies(p, dtype) else plan_weight.kernel
+    f = plan_winograd.kernel if winograd and plan_winograd.applies(p, dtype) else plan_weight.kernel
     return f(p, dtype, "x", "y")

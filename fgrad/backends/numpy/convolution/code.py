@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import NBYTES, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.jit import host
@@ -164,7 +163,7 @@ class Code(Asm):
 
     # ------------------------------------------------------------------ control
     @contextmanager
-    def loop(self, start: N | int, stop: N | int, step: N | int = 1) -> Iterator[N]:  # type: ignore[override]
+    def each(self, start: N | int, stop: N | int, step: N | int = 1) -> Iterator[N]:
         """`for i in range(start, stop, step)`."""
         self.count += 1
         k = self.count
@@ -184,7 +183,7 @@ class Code(Asm):
         self.lines.append(f"done{k}:")
 
     @contextmanager
-    def when(self, condition: str) -> Iterator[None]:
+    def only(self, condition: str) -> Iterator[None]:
         """What is written inside runs only if the condition holds."""
         self.count += 1
         k = self.count

@@ -60,7 +60,7 @@ class Direct:
         with k.working(self.memory, self.size) as own:
             words = 8 // k.bytes  # elements in a word; tags come first
             k.clear(own, self.spans * words)
-            with k.loop(0, self.spans) as i:
+            with k.each(0, self.spans) as i:
                 start = k.at(own, self.spans * words + i * self.length)
                 k.clear(start, self.margin)
                 end = self.margin + self.row
@@ -71,15 +71,15 @@ class Direct:
     def tasks(self, own: str) -> None:
         """All rows of the result that were asked for."""
         k = self.k
-        with k.loop(k.lo, k.hi) as t:
+        with k.each(k.lo, k.hi) as t:
             image, *place = k.split(t, [axis["outside"] for axis in self.axes])
             k.set_cell(self.count, 0, k.n(0))
             self.find(own, place, image, self.w_start, k.n(0))
-            with k.loop(0, self.classes) as c:
+            with k.each(0, self.classes) as c:
                 entry = c * CLASS + self.first_class
                 pixels, offset, taps, first = [k.argument(entry + i) for i in range(CLASS)]
                 y = k.at(self.y, t * self.y_row + offset)
-                with k.loop(0, self.groups) as g, k.loop(0, self.blocks) as b:
+                with k.each(0, self.groups) as g, k.each(0, self.blocks) as b:
                     self.tiles(y, g, b, pixels, taps, first)
 
     def find(self, own: str, place: list[N], at: N, w: N, slot: N) -> None:
@@ -89,11 +89,11 @@ class Direct:
             self.enter(own, at * self.row, w, slot)
             return
         axis = self.axes[j]
-        with k.loop(0, axis["taps"]) as tap:
+        with k.each(0, axis["taps"]) as tap:
             where = place[0] * axis["stride"] + tap * axis["w_dilation"] - axis["low"]
             index = where // axis["x_dilation"]
             hit = k.both(where >= 0, k.both((index * axis["x_dilation"]).same(where), index < axis["inside"]))
-            with k.when(hit):
+            with k.only(hit):
                 turn = slot * axis["span"] + index % axis["span"]
                 self.find(own, place[1:], at * axis["inside"] + index, w + tap * axis["w_step"], turn)
 
@@ -107,7 +107,7 @@ class Direct:
             source = N(k, k.op(f"ptrtoint ptr {row} to i64"))
             row = k.at(own, self.spans * words + slot * self.length)
             known = k.cell(own, slot)
-            with k.when(k.op(f"icmp ne i64 {known}, {source}")):
+            with k.only(k.op(f"icmp ne i64 {known}, {source}")):
                 k.copy(k.at(row, self.margin), k.op(f"inttoptr i64 {source} to ptr"), self.row)
                 k.set_cell(own, slot, source)
         k.set_cell(self.rows, n * 2, k.op(f"ptrtoint ptr {row} to i64"))
@@ -123,13 +123,13 @@ class Direct:
         to = k.at(y, g * self.channels + b * wide)
         room = self.channels - b * wide
         masks = [k.below(room - v * f.lanes) if f.ragged else None for v in range(f.vectors)]
-        with k.loop(0, pixels, f.pixels) as start:
+        with k.each(0, pixels, f.pixels) as start:
             q = start.min(pixels - f.pixels)
             sums = k.cells(f.pixels * f.vectors)
-            with k.loop(0, k.cell(self.count, 0)) as r:
+            with k.each(0, k.cell(self.count, 0)) as r:
                 row = k.at(k.op(f"inttoptr i64 {k.cell(self.rows, r * 2)} to ptr"), q * f.step + x_channel)
                 part = k.at(w, k.cell(self.rows, r * 2 + 1))
-                with k.loop(0, taps) as tap:
+                with k.each(0, taps) as tap:
                     x = k.at(row, k.argument(first + tap * 2))
                     self.multiply(sums, x, k.at(part, k.argument(first + tap * 2 + 1)), masks)
             end = k.at(to, q * self.y_step)
@@ -147,7 +147,7 @@ class Direct:
             return
         unroll = next((u for u in (4, 3, 2) if f.channels % u == 0), min(f.channels, 4))
         full = f.channels // unroll * unroll
-        with k.loop(0, full, unroll) as c:
+        with k.each(0, full, unroll) as c:
             self.channel(sums, k.at(x, c), k.at(w, c * (f.vectors * f.lanes)), unroll)
         if full < f.channels:
             self.channel(sums, k.at(x, full), k.at(w, full * f.vectors * f.lanes), f.channels - full)
@@ -177,15 +177,15 @@ def pack(dtype: str, lanes: int) -> str:
     k = Code(dtype, lanes)
     w, target = k.pointer(0), k.pointer(1)
     inner, taps, channels, blocks, vectors, c_step, o_step, g_step = k.words(8, 2)
-    with k.loop(k.lo, k.hi) as t:
+    with k.each(k.lo, k.hi) as t:
         g, b, c = k.split(t, [blocks, inner])
         source = k.at(w, g * g_step + c * c_step)
         to = k.at(target, ((g * blocks + b) * taps * inner + c) * vectors * lanes)
-        with k.loop(0, vectors) as v:
+        with k.each(0, vectors) as v:
             first = (b * vectors + v) * lanes
             mask = k.below(channels - first)
             start = k.at(source, first * o_step)
-            with k.loop(0, taps) as tap:
+            with k.each(0, taps) as tap:
                 found = k.gather(k.spread(k.at(start, tap), o_step), mask)
                 k.write(found, k.at(to, (tap * inner * vectors + v) * lanes))
     return k.text()

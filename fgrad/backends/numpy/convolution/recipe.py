@@ -8,6 +8,7 @@ from typing import NamedTuple
 ALIGN = 64
 PARTS = 16  # pieces that a kernel's tasks are given out in, at most
 SLOTS = min(os.cpu_count() or 1, 64)  # working memories that one kernel has: no more threads run at a time
+FREE = -1 << SLOTS if SLOTS < 64 else 0  # the word that claims no working memory: bits past the last are set
 
 
 class Place(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends.numpy.convolution.code import NAME
-from fgrad.backends.numpy.convolution.recipe import ALIGN, SLOTS, Place, Recipe, Step
+from fgrad.backends.numpy.convolution.recipe import ALIGN, FREE, Place, Recipe, Step
 from fgrad.backends.numpy.jit import compile_text, define
 
 KERNELS: dict[str, Callable[..., None]] = {}
@@ -47,6 +47,6 @@ def run(recipe: Recipe, **arrays: Any) -> None:
     addresses["memory"] = memory.ctypes.data + -memory.ctypes.data % ALIGN
     for step in recipe.steps:
         if step.claims >= 0:
-            ctypes.c_int64.from_address(addresses["memory"] + step.claims).value = -1 << SLOTS if SLOTS < 64 else 0
+            ctypes.c_int64.from_address(addresses["memory"] + step.claims).value = FREE
         args = words(step, addresses)
         kernel(step.text)(args.ctypes.data, 0, step.parts)

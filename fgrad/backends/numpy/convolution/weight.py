@@ -42,7 +42,7 @@ class Weight:
     def text(self) -> str:
         """The module."""
         k, size = self.k, self.size
-        with k.loop(k.lo, k.hi) as t:
+        with k.each(k.lo, k.hi) as t:
             part, g, *taps, block = k.split(t, [size["groups"], *[a["taps"] for a in self.axes], size["c_blocks"]])
             first, last = part * size["images"] // size["parts"], (part + 1) * size["images"] // size["parts"]
             tap = k.n(0)
@@ -56,9 +56,9 @@ class Weight:
                 self.block(to, g, block, first, last, meets, self.form.rows)
             else:
                 final = block.same(size["c_blocks"] - 1)
-                with k.when(k.op(f"xor i1 {final}, true")):
+                with k.only(k.op(f"xor i1 {final}, true")):
                     self.block(to, g, block, first, last, meets, self.form.rows)
-                with k.when(final):
+                with k.only(final):
                     self.block(to, g, block, first, last, meets, self.form.rest)
         return k.text()
 
@@ -66,7 +66,7 @@ class Weight:
         """One block of channels in by all channels out of the group."""
         k, f, size = self.k, self.form, self.size
         wide = f.vectors * f.lanes
-        with k.loop(0, size["k_blocks"]) as b:
+        with k.each(0, size["k_blocks"]) as b:
             masks = [k.below(size["channels"] - b * wide - v * f.lanes) if f.ragged else None for v in range(f.vectors)]
             sums = k.cells(rows * f.vectors)
             x = k.at(self.x, g * size["inner"] + block * f.rows)
@@ -91,7 +91,7 @@ class Weight:
     def channels(self, to: str, first: N, last: N, meets: list[list[N]]) -> None:
         """A kernel for each channel: lanes are channels of both."""
         k, f, size = self.k, self.form, self.size
-        with k.loop(0, size["k_blocks"]) as b:
+        with k.each(0, size["k_blocks"]) as b:
             mask = k.below(size["channels"] - b * f.lanes) if f.ragged else None
             sums = k.cells(4)
 
@@ -111,16 +111,16 @@ class Weight:
         def axis(j: int, at_x: N, at_y: N) -> None:
             a, (o, i, count) = self.axes[j], meets[j]
             if j < self.form.rank - 1:
-                with k.loop(0, count) as q:
+                with k.each(0, count) as q:
                     axis(j + 1, at_x * a["inside"] + i + q * a["step"], at_y * a["outside"] + o + q * a["period"])
                 return
             x_row = k.at(x, at_x * size["x_row"] + i * size["x_pixel"])
             y_row = k.at(ct, at_y * size["y_row"] + o * size["y_pixel"])
             x_step, y_step = a["step"] * size["x_pixel"], a["period"] * size["y_pixel"]
-            with k.loop(0, count) as q:
+            with k.each(0, count) as q:
                 pixel(k.at(x_row, q * x_step), k.at(y_row, q * y_step))  # type: ignore[operator]
 
-        with k.loop(first, last) as n:
+        with k.each(first, last) as n:
             axis(0, n, n)
 
 
@@ -133,15 +133,15 @@ def fold(dtype: str, lanes: int) -> str:
     k = Code(dtype, lanes)
     sums, target = k.pointer(0), k.pointer(1)
     parts, taps, inner, channels, wide, size = k.words(6, 2)
-    with k.loop(k.lo, k.hi) as t:
+    with k.each(k.lo, k.hi) as t:
         g, b, c = k.split(t, [wide // lanes, inner])
         o = b * lanes
         mask = k.below(channels - o)
-        with k.loop(0, taps) as tap:
+        with k.each(0, taps) as tap:
             at = k.at(sums, ((g * taps + tap) * inner + c) * wide + o)
             total = k.cells(1)
             k.keep(total, [k.read(at)])
-            with k.loop(1, parts) as p:
+            with k.each(1, parts) as p:
                 k.keep(total, [k.add(k.sums(total)[0], k.read(at, p * size))])
             to = k.at(target, ((g * channels + o) * inner + c) * taps + tap)
             k.scatter(k.sums(total)[0], k.spread(to, inner * taps), mask)
@@ -157,7 +157,7 @@ def pad(dtype: str) -> str:
     k = Code(dtype, 2)
     source, target = k.pointer(0), k.pointer(1)
     step, padded, margin, row = k.words(4, 2)
-    with k.loop(k.lo, k.hi) as t:
+    with k.each(k.lo, k.hi) as t:
         to = k.at(target, t * padded)
         margin = margin.min(padded)
         room = row.min(padded - margin)

@@ -100,7 +100,7 @@ class Tiles:
         start = k.at(x, ((n * height + h) * width + w) * channels)
         k.set_cell(self.cell, 0, k.op(f"ptrtoint ptr {start} to i64"))
         k.set_cell(self.cell, 1, width * channels)
-        with k.when(k.op(f"xor i1 {inside}, true")):
+        with k.only(k.op(f"xor i1 {inside}, true")):
             self.gather(start, (h, w), shape, size, channels, wide, spare)
             k.set_cell(self.cell, 0, k.op(f"ptrtoint ptr {spare} to i64"))
             k.set_cell(self.cell, 1, k.n(size * wide))
@@ -115,31 +115,31 @@ class Tiles:
         mask = k.below(channels % lanes) if channels % lanes else None
 
         def clear(i: N, j: N) -> None:
-            with k.loop(0, wide, lanes) as c:
+            with k.each(0, wide, lanes) as c:
                 k.write(zero, k.at(spare, (i * size + j) * wide + c))
 
         def move(i: N, j: N) -> None:
             source, target = k.at(start, (i * shape[1] + j) * channels), k.at(spare, (i * size + j) * wide)
             full = channels // lanes * lanes
-            with k.loop(0, full, lanes) as c:
+            with k.each(0, full, lanes) as c:
                 k.write(k.read(source, c), target, c)
             if mask is not None:
                 k.write(k.read(source, full, mask=mask), target, full)
 
         for start_row, stop_row in ((k.n(0), top), (bottom, k.n(size))):
-            with k.loop(start_row, stop_row) as i, k.loop(0, size) as j:
+            with k.each(start_row, stop_row) as i, k.each(0, size) as j:
                 clear(i, j)
-        with k.loop(top, bottom) as i:
+        with k.each(top, bottom) as i:
             for start_column, stop_column in ((k.n(0), first), (last, k.n(size))):
-                with k.loop(start_column, stop_column) as j:
+                with k.each(start_column, stop_column) as j:
                     clear(i, j)
-            with k.loop(first, last) as j:
+            with k.each(first, last) as j:
                 move(i, j)
 
     def images(self, x: str, pitch: N, to: str, apart: N) -> None:
         """B'dB of one tile, to places `apart` elements from each other."""
         k, f = self.k, self.form
-        with k.loop(0, f.wide, f.lanes) as c:
+        with k.each(0, f.wide, f.lanes) as c:
             rows = [k.at(x, pitch * i + c) for i in range(6)]
             target = k.at(to, c)
             for half in (0, 1):
@@ -177,16 +177,16 @@ class Forward(Tiles):
             images = own
             results = k.at(own, POINTS * f.tiles * f.wide)
             spare = k.at(results, POINTS * f.tiles * f.wide_out)
-            with k.loop(k.lo, k.hi) as t:
+            with k.each(k.lo, k.hi) as t:
                 first = t * f.tiles
                 count = (size["tiles"] - first).min(f.tiles)
-                with k.loop(0, count) as i:
+                with k.each(0, count) as i:
                     n, h, w = self.position(first + i, size["rows"], size["columns"])
                     at = (n, h - size["low_y"], w - size["low_x"])
                     x, pitch = self.source(self.x, at, (size["height"], size["width"]), 6, f.channels, f.wide, spare)
                     self.images(x, pitch, k.at(images, i * f.wide), k.n(f.tiles * f.wide))
                 self.products(images, results, count)
-                with k.loop(0, count) as i:
+                with k.each(0, count) as i:
                     self.finish(first + i, k.at(results, i * f.wide_out), spare)
         return k.text()
 
@@ -196,12 +196,12 @@ class Forward(Tiles):
         step = f.vectors * f.lanes
         blocks = f.wide_out // step
         unroll = next(u for u in (4, 2, 1) if f.channels % u == 0)
-        with k.loop(0, POINTS) as p, k.loop(0, blocks) as b:
+        with k.each(0, POINTS) as p, k.each(0, blocks) as b:
             u = k.at(self.u, (p * blocks + b) * (f.channels * step))
-            with k.loop(0, count, f.block) as start:
+            with k.each(0, count, f.block) as start:
                 sums = k.cells(f.block * f.vectors)
                 v = k.at(images, p * (f.tiles * f.wide) + start * f.wide)
-                with k.loop(0, f.channels, unroll) as c:
+                with k.each(0, f.channels, unroll) as c:
                     values, at, w = k.sums(sums), k.opaque(k.at(v, c)), k.at(u, c * step)
                     for j in range(unroll):
                         weights = [k.read(w, j * step + e * f.lanes) for e in range(f.vectors)]
@@ -224,13 +224,13 @@ class Forward(Tiles):
         width = f.out if f.out % f.lanes == 0 else f.wide_out  # elements of a pixel where results go first
         k.set_cell(self.cell, 2, k.op(f"ptrtoint ptr {start} to i64"))
         k.set_cell(self.cell, 3, size["out_width"] * f.out)
-        with k.when(k.op(f"xor i1 {whole}, true")):
+        with k.only(k.op(f"xor i1 {whole}, true")):
             k.set_cell(self.cell, 2, k.op(f"ptrtoint ptr {spare} to i64"))
             k.set_cell(self.cell, 3, k.n(4 * width))
         to, pitch = k.op(f"inttoptr i64 {k.cell(self.cell, 2)} to ptr"), k.cell(self.cell, 3)
         odd = k.cells(1)
         apart = f.tiles * f.wide_out
-        with k.loop(0, -(-f.out // f.lanes) * f.lanes, f.lanes) as c:
+        with k.each(0, -(-f.out // f.lanes) * f.lanes, f.lanes) as c:
             at = k.at(m, c)
             columns = [result_rows(k, [k.read(at, (i * 6 + j) * apart) for i in range(6)]) for j in range(6)]
             for i in range(4):
@@ -239,9 +239,9 @@ class Forward(Tiles):
                     k.write(value, row, j * width)
                     k.keep(odd, [k.fma(value, 0.0, k.sums(odd)[0])])
         rows, columns_ = (size["out_height"] - h).min(4), (size["out_width"] - w).min(4)
-        with k.when(k.op(f"xor i1 {whole}, true")):
+        with k.only(k.op(f"xor i1 {whole}, true")):
             self.place(spare, start, rows, columns_, width)
-        with k.when(is_odd(k, k.sums(odd)[0])):
+        with k.only(is_odd(k, k.sums(odd)[0])):
             self.again(n, h, w, rows, columns_, start)
 
     def place(self, spare: str, start: str, rows: N, columns: N, width: int) -> None:
@@ -249,9 +249,9 @@ class Forward(Tiles):
         k, f = self.k, self.form
         full = f.out // f.lanes * f.lanes
         mask = k.below(f.out - full) if full < f.out else None
-        with k.loop(0, rows) as i, k.loop(0, columns) as j:
+        with k.each(0, rows) as i, k.each(0, columns) as j:
             source, target = k.at(spare, (i * 4 + j) * width), k.at(start, (i * self.size["out_width"] + j) * f.out)
-            with k.loop(0, full, f.lanes) as c:
+            with k.each(0, full, f.lanes) as c:
                 k.write(k.read(source, c), target, c)
             if mask is not None:
                 k.write(k.read(source, full), target, full, mask)
@@ -260,14 +260,14 @@ class Forward(Tiles):
         """One tile directly, number by number."""
         k, f, size = self.k, self.form, self.size
         total = k.variable(f.dtype, 1)
-        with k.loop(0, rows) as i, k.loop(0, columns) as j, k.loop(0, f.out) as o:
+        with k.each(0, rows) as i, k.each(0, columns) as j, k.each(0, f.out) as o:
             k.set(total, k.value(0.0, 1))
-            with k.loop(0, 3) as r, k.loop(0, 3) as s:
+            with k.each(0, 3) as r, k.each(0, 3) as s:
                 y, x = h + i + r - size["low_y"], w + j + s - size["low_x"]
-                with k.when(k.both(k.both(y >= 0, y < size["height"]), k.both(x >= 0, x < size["width"]))):
+                with k.only(k.both(k.both(y >= 0, y < size["height"]), k.both(x >= 0, x < size["width"]))):
                     pixel = k.at(self.x, ((n * size["height"] + y) * size["width"] + x) * f.channels)
                     weights = k.at(self.w, size["w_start"] + (r * 3 + s) * size["w_tap"] + o * size["w_out"])
-                    with k.loop(0, f.channels) as c:
+                    with k.each(0, f.channels) as c:
                         a, b = k.read(pixel, c, 1), k.read(weights, c * size["w_in"], 1)
                         k.set(total, k.fma(a, b, k.get(total, f.dtype, 1)))
             k.write(k.get(total, f.dtype, 1), start, (i * size["out_width"] + j) * f.out + o)
@@ -288,7 +288,7 @@ def kernels(dtype: str, lanes: int) -> str:
     k = Code(dtype, lanes)
     w, target = k.pointer(0), k.pointer(1)
     inner, channels, vectors, blocks, o_step, c_step, tap, start = k.words(8, 2)
-    with k.loop(k.lo, k.hi) as t:
+    with k.each(k.lo, k.hi) as t:
         b, c = k.split(t, [inner])
         mask = k.below(channels - b * lanes)
         source = k.at(w, start + b * lanes * o_step + c * c_step)

@@ -50,7 +50,7 @@ class Weight(Tiles):
         x, pitch = self.source(self.pointer["x"], at, (size["height"], size["width"]), 6, f.channels, f.wide, spare)
         self.images(x, pitch, images, apart[0])
         ct, pitch = self.source(self.pointer["ct"], (n, h, w), (size["out_height"], size["out_width"]), 4, f.out, f.wide_out, spare)
-        with k.loop(0, f.wide_out, f.lanes) as c:
+        with k.each(0, f.wide_out, f.lanes) as c:
             start, to = k.at(ct, c), k.at(results, c)
             rows = [k.at(start, pitch * i) for i in range(4)]
             columns = [ct_rows(k, [k.read(rows[i], j * f.wide_out) for i in range(4)]) for j in range(4)]
@@ -62,13 +62,13 @@ class Weight(Tiles):
         """Tiles of `rows` channels in by all channels out, into a place of the sums."""
         k, f = self.k, self.form
         step = f.vectors * f.lanes
-        with k.loop(0, f.wide_out, step) as o:
+        with k.each(0, f.wide_out, step) as o:
             to = k.at(sums, o)
             places = [(i, e) for i in range(rows) for e in range(f.vectors)]
             cells = k.cells(len(places))
             if add:
                 k.keep(cells, [k.read(to, i * f.wide_out + e * f.lanes) for i, e in places])
-            with k.loop(0, count) as t:
+            with k.each(0, count) as t:
                 values, at, row = k.sums(cells), k.opaque(k.at(v, t * f.wide)), k.at(d, t * f.wide_out + o)
                 columns = [k.read(row, e * f.lanes) for e in range(f.vectors)]
                 for i in range(rows):
@@ -83,7 +83,7 @@ class Weight(Tiles):
         """All channels in of one of the 36 products, added."""
         k, f = self.k, self.form
         full = f.channels // f.block * f.block
-        with k.loop(0, full, f.block) as c:
+        with k.each(0, full, f.block) as c:
             self.product(k.at(v, c), d, k.at(sums, c * f.wide_out), count, add=True, rows=f.block)
         if full < f.channels:
             self.product(k.at(v, full), d, k.at(sums, full * f.wide_out), count, add=True, rows=f.channels - full)
@@ -97,16 +97,16 @@ def fused(form: Form) -> str:
     with k.working(own.pointer["memory"], size["working"]) as memory:
         results = k.at(memory, POINTS * f.tiles * f.wide)
         spare = k.at(results, POINTS * f.tiles * f.wide_out)
-        with k.loop(k.lo, k.hi) as part:
+        with k.each(k.lo, k.hi) as part:
             first, last = part * size["tiles"] // size["parts"], (part + 1) * size["tiles"] // size["parts"]
             sums = k.at(own.pointer["sums"], part * each)
             k.clear(sums, each)
-            with k.loop(first, last, f.tiles) as start:
+            with k.each(first, last, f.tiles) as start:
                 count = (last - start).min(f.tiles)
-                with k.loop(0, count) as i:
+                with k.each(0, count) as i:
                     apart = (k.n(f.tiles * f.wide), k.n(f.tiles * f.wide_out))
                     own.transform(start + i, k.at(memory, i * f.wide), k.at(results, i * f.wide_out), apart, spare)
-                with k.loop(0, POINTS) as p:
+                with k.each(0, POINTS) as p:
                     v, d = k.at(memory, p * (f.tiles * f.wide)), k.at(results, p * (f.tiles * f.wide_out))
                     own.products(v, d, k.at(sums, p * (f.channels * f.wide_out)), count)
     return k.text()
@@ -116,8 +116,9 @@ def apart(form: Form) -> str:
     """All tiles transformed: [point][tile][channel] of images and of cotangents; tasks are groups of tiles."""
     own = Weight(form, APART, 5)
     k, f, size = own.k, form, own.size
-    with k.working(own.pointer["memory"], size["working"]) as spare, k.loop(k.lo, k.hi) as t:
-        with k.loop(t * f.tiles, (t * f.tiles + f.tiles).min(size["tiles"])) as i:
+    with k.working(own.pointer["memory"], size["working"]) as spare:
+        end = (k.hi * f.tiles).min(size["tiles"])
+        with k.each(k.lo * f.tiles, end) as i:
             images, results = k.at(own.pointer["images"], i * f.wide), k.at(own.pointer["results"], i * f.wide_out)
             own.transform(i, images, results, (size["tiles"] * f.wide, size["tiles"] * f.wide_out), spare)
     return k.text()
@@ -130,7 +131,7 @@ def joined(form: Form) -> str:
     """
     own = Weight(form, ("images", "results", "sums", "tiles", "blocks"), 3)
     k, f, tiles = own.k, form, own.size["tiles"]
-    with k.loop(k.lo, k.hi) as t:
+    with k.each(k.lo, k.hi) as t:
         p, b = k.split(t, [own.size["blocks"]])
         v = k.at(own.pointer["images"], p * tiles * f.wide + b * f.block)
         d = k.at(own.pointer["results"], p * tiles * f.wide_out)
@@ -155,14 +156,14 @@ class Fold:
         """The module."""
         k, f, size = self.k, self.form, self.size
         each = POINTS * f.channels * f.wide_out
-        with k.loop(k.lo, k.hi) as t:
+        with k.each(k.lo, k.hi) as t:
             b, c = k.split(t, [f.channels])
             mask = k.below(k.n(f.out) - b * f.lanes)
             source = k.at(self.sums, c * f.wide_out + b * f.lanes)
             columns = []
             for j in range(6):
                 cells = k.cells(6)
-                with k.loop(0, size["parts"]) as p:
+                with k.each(0, size["parts"]) as p:
                     at = k.at(source, p * each)
                     found = [k.read(at, (i * 6 + j) * f.channels * f.wide_out) for i in range(6)]
                     k.keep(cells, [k.add(a, b_) for a, b_ in zip(k.sums(cells), found, strict=True)])
@@ -173,7 +174,7 @@ class Fold:
                 for s, value in enumerate(weight_rows(k, [column[r] for column in columns])):
                     k.scatter(value, k.spread(k.at(to, r * 3 + s), k.n(f.channels * 9)), mask)
                     odd = k.fma(value, 0.0, odd)
-            with k.when(is_odd(k, odd)):
+            with k.only(is_odd(k, odd)):
                 self.again(to, b, c, mask)
         return k.text()
 
@@ -181,11 +182,11 @@ class Fold:
         """A vector of kernels directly."""
         k, f, size = self.k, self.form, self.size
         total = k.cells(1)
-        with k.loop(0, 3) as r, k.loop(0, 3) as s:
+        with k.each(0, 3) as r, k.each(0, 3) as s:
             k.keep(total, [k.value(0.0)])
-            with k.loop(0, size["images"]) as n, k.loop(0, size["out_height"]) as h, k.loop(0, size["out_width"]) as w:
+            with k.each(0, size["images"]) as n, k.each(0, size["out_height"]) as h, k.each(0, size["out_width"]) as w:
                 y, x = h + r - size["low_y"], w + s - size["low_x"]
-                with k.when(k.both(k.both(y >= 0, y < size["height"]), k.both(x >= 0, x < size["width"]))):
+                with k.only(k.both(k.both(y >= 0, y < size["height"]), k.both(x >= 0, x < size["width"]))):
                     one = k.repeat(self.x, ((n * size["height"] + y) * size["width"] + x) * f.channels + c)
                     at = ((n * size["out_height"] + h) * size["out_width"] + w) * f.out + b * f.lanes
                     k.keep(total, [k.fma(one, k.read(self.ct, at, mask=mask), k.sums(total)[0])])

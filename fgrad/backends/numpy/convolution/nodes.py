@@ -1,0 +1,129 @@
+"""Convolutions of a graph: the recipe of a node, and its calls in the text of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from fgrad.backends.numpy import convolution
+from fgrad.backends.numpy.asm import Asm
+from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.convolution.recipe import FREE, Place, Recipe
+from fgrad.backends.numpy.convolution.table import kernel, name_of
+from fgrad.backends.numpy.tasks import PARALLEL
+from fgrad.ir.graph import Value
+from fgrad.passes.plan import ALIGN
+from fgrad.primitives.convolve import Geometry
+
+OPERANDS = {"conv_last": ("x", "w", "y"), "conv_last_dx": ("x", "w", "y"), "conv_last_dw": ("x", "y", "w")}  # and the result
+
+
+def recipe_of(v: Value) -> Recipe | None:
+    """Kernels for a node of the layout pass; None for any other node, or where there are none."""
+    if v.prim is None or v.prim.name not in OPERANDS:
+        return None
+    params = v.named_params
+    g = Geometry(*[params[name] for name in Geometry._fields])
+    shapes = {name: x.shape for name, x in zip(OPERANDS[v.prim.name], (*v.operands, v), strict=True)}
+    x, w, y = [shapes[name] for name in "xwy"]
+    if not convolution.supported(v.dtype.name, x, w, y):
+        return None
+    if v.prim.name == "conv_last_dx":
+        return convolution.conv_dx(params["x_shape"], w, g, v.dtype.name, winograd=params["winograd"])
+    f = convolution.conv if v.prim.name == "conv_last" else convolution.conv_dw
+    return f(x, w, g, v.dtype.name, winograd=params["winograd"])
+
+
+def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> None:
+    """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory. cell: place for `widest` words."""
+    asm.declares["fgrad_parallel"] = PARALLEL
+    for step in recipe.steps:
+        name = name_of(step.text)
+        asm.declares[name] = f"declare void @{name}(ptr, i64, i64)"
+        for k, word in enumerate((step.chunk, step.tasks, *step.words)):
+            at = asm.op(f"getelementptr inbounds i64, ptr {cell}, i64 {k}")
+            if isinstance(word, Place):
+                base = addresses[word.name]
+                asm.do(f"store ptr {asm.op(f'getelementptr inbounds i8, ptr {base}, i64 {word.offset}')}, ptr {at}")
+            else:
+                asm.do(f"store i64 {word}, ptr {at}")
+        if step.claims >= 0:
+            claims = asm.op(f"getelementptr inbounds i8, ptr {addresses['memory']}, i64 {step.claims}")
+            asm.do(f"store i64 {FREE}, ptr {claims}")
+        asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")
+
+
+def widest(recipe: Recipe) -> int:
+    """Words that the kernel with the most arguments takes."""
+    return max([len(step.words) for step in recipe.steps]) + 2
+
+
+class Function(Protocol):
+    """What is asked of the writer of native functions."""
+
+    asm: Asm
+
+    def flush(self, block: Block) -> None: ...  # noqa: D102  # as in Native
+    def rooted(self, block: Block, x: Value) -> bool: ...  # noqa: D102
+    def place(self, block: Block, x: Value) -> tuple[str, tuple[int, ...] | None]: ...  # noqa: D102
+    def arena(self, offset: int) -> str: ...  # noqa: D102
+
+
+class Convolutions:
+    """The convolutions of one program."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[Value, Recipe | None] = {}
+        self.texts: dict[str, None] = {}  # of the kernels that are called
+
+    def recipe(self, v: Value) -> Recipe | None:
+        """`recipe_of`, remembered."""
+        if v not in self.recipes:
+            self.recipes[v] = recipe_of(v)
+        return self.recipes[v]
+
+    def scratch(self, v: Value) -> int:
+        """Working memory of a node: the recipe's, and contiguous copies of operands."""
+        recipe = self.recipe(v)
+        return 0 if recipe is None else recipe.nbytes + sum([padded(x) for x in v.operands if x.prim is not None and x.prim.view_of is not None])
+
+    def step(self, function: Function, block: Block, v: Value) -> bool:
+        """Appends a node to a function; False if it has to be a call of NumPy."""
+        recipe = self.recipe(v)
+        if recipe is None or v.prim is None or not function.rooted(block, v):
+            return False
+        at = block.plan.scratch.get(v, 0)
+        names = OPERANDS[v.prim.name]
+        addresses: dict[str, str] = {}
+        apart = [x for x in v.operands if not self.contiguous(function, block, x)]
+        if apart:
+            function.flush(block)
+        for name, x in zip(names, v.operands, strict=False):
+            if x in apart:
+                block.text.call(np.copyto, block.text.buffer(at + recipe.nbytes, x.shape, x.dtype), block.name(x))
+                addresses[name] = function.arena(at + recipe.nbytes)
+                at += padded(x)
+            else:
+                addresses[name] = function.place(block, x)[0]
+        addresses[names[-1]] = function.place(block, v)[0]
+        addresses["memory"] = function.arena(block.plan.scratch.get(v, 0))
+        emit(function.asm, recipe, addresses, function.asm.entry(f"alloca [{widest(recipe)} x i64], align 64"))
+        self.texts.update(dict.fromkeys(step.text for step in recipe.steps))
+        return True
+
+    def contiguous(self, function: Function, block: Block, x: Value) -> bool:
+        """True if a kernel can read `x` where it lies."""
+        a = block.plan.layout.get(x)
+        return function.rooted(block, x) and (a is None or x.prim is None or bool(a.flags.c_contiguous))
+
+    def load(self) -> None:
+        """Compiles the kernels, so that programs find them by name."""
+        for text in self.texts:
+            kernel(text)
+
+
+def padded(x: Value) -> int:
+    """Bytes of a copy."""
+    return -(-x.type.nbytes // ALIGN) * ALIGN
