@@ -123,7 +123,7 @@ class Measured:
         return {
             **base,
             "min_ms": 1e3 * min(times), "median_ms": 1e3 * statistics.median(times), "steps": len(times),
-            **{k: self.about[k] for k in ("import_s", "build_s", "first_s")},
+            **{k: self.about[k] for k in ("import_s", "build_s", "first_s", "checks_s")},
             "peak_mb": self.peak_mb, "foreign": max(f for f, _ in self.rounds), "results": self.about["results"],
         }  # fmt: skip
 
@@ -171,7 +171,7 @@ def once(row: Row, m: Measured, worker: Worker | None, options: Options) -> None
             fresh.close()
             if not answered:
                 return
-            times = [m.about["import_s"] if row.timed == "import" else m.about["build_s"] + m.about["first_s"]]
+            times = [m.about["import_s" if row.timed == "import" else "checks_s"]]
         else:
             answer = worker.round()
             times, m.peak_mb = answer["times"], answer["peak_mb"]

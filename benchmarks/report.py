@@ -12,9 +12,11 @@ PEERS = ("torch", "torch.compile", "jax.jit", "numpy")
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """exp(mean(log(values))); nan for none."""
+    """exp(mean(log(values))). Raises ValueError for none."""
     logs = [math.log(v) for v in values]
-    return math.exp(math.fsum(logs) / len(logs)) if logs else math.nan
+    if not logs:
+        raise ValueError("the geometric mean of nothing")
+    return math.exp(math.fsum(logs) / len(logs))
 
 
 def ratio(results: list[Result], runner: str, peers: Iterable[str], figure: str = "median_ms") -> float | None:
@@ -42,12 +44,14 @@ def ratios(results: list[Result], figure: str = "median_ms") -> dict[str, dict[s
 def summary(rows: dict[str, list[Result]]) -> dict[str, Any]:
     """Ratios by row, geometric means by face, and the rows behind: those with a peer that worked and a ratio that does not pass."""
     table = {name: ratios(results) for name, results in rows.items()}
-    means, behind = {}, {}
+    means: dict[str, float | None] = {}
+    behind: dict[str, list[str]] = {}
     for face in FACES:
         for against, peers in (("own", FACES[face]), ("all", PEERS)):
             key = f"{face} / {' or '.join(peers) if against == 'own' else 'best of all'}"
             have = {n: r[face][against] for n, r in table.items() if face in r}
-            means[key] = geometric_mean(v for v in have.values() if v is not None)
+            known = [v for v in have.values() if v is not None]
+            means[key] = geometric_mean(known) if known else None
             rivals = [n for n in have if any(r["runner"] in peers and not r["error"] for r in rows[n])]
             behind[key] = [n for n in rivals if not passes(have[n])]
     return {"ratios": table, "geometric_mean": means, "behind": behind}
@@ -83,4 +87,6 @@ def show_summary(rows: dict[str, list[Result]]) -> None:
     print()
     for key, mean in found["geometric_mean"].items():
         behind = found["behind"][key]
-        print(f"{key}: geometric mean {mean:.2f}; behind in {len(behind)}: {' '.join(behind) or 'none'}")
+        if mean is not None or behind:
+            shown = "-" if mean is None else f"{mean:.2f}"
+            print(f"{key}: geometric mean {shown}; behind in {len(behind)}: {' '.join(behind) or 'none'}")

@@ -44,6 +44,7 @@ def test_two_rows_run_whole() -> None:
             assert r["peak_mb"] > 10
             assert min(r[k] for k in ("import_s", "first_s")) > 0
     assert found["summary"]["ratios"]["dispatch"] == {"fgrad": {"own": None, "all": None}, "fgrad.jit": {"own": None, "all": None}}
+    assert found["summary"]["geometric_mean"]["fgrad / best of all"] is None
     assert found["machine"]["processors"] > 0
 
 
@@ -65,7 +66,8 @@ def test_an_end_without_a_word_is_described(code: int, said: str) -> None:
 
 def test_geometric_mean() -> None:
     assert report.geometric_mean([0.5, 2.0, 8.0]) == pytest.approx(2.0)
-    assert math.isnan(report.geometric_mean([]))
+    with pytest.raises(ValueError, match="nothing"):
+        report.geometric_mean([])
 
 
 @pytest.mark.parametrize(("value", "passed"), [(0.99, True), (1.0, True), (1.001, False), (None, False)])

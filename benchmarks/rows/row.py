@@ -16,7 +16,8 @@ class Row:
 
     sizes: keyword arguments of the sources; quick: those that `--quick` changes. steps: timed in a round; quick_steps: under `--quick`.
     without: runners for which the row has no sense. checks: results compared before timing, within `tolerance`.
-    settings: of fgrad. timed: "step" (one step), "first" (build and first step of a fresh process, cold caches) or "import".
+    settings: of fgrad. timed: "step" (one step), "first" (the `checks` first steps of a fresh process with cold caches: all tracing
+    and compiling that a user waits for) or "import".
     """
 
     name: str
