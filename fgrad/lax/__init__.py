@@ -5,6 +5,7 @@ Control flow is recorded in eager (loops, branches); here are its names, and ope
 
 from fgrad.eager.branches import cond, switch
 from fgrad.eager.loops import fori_loop, map, scan, while_loop
+from fgrad.eager.solves import custom_linear_solve, custom_root
 from fgrad.lax import linalg as linalg
 from fgrad.lax.collectives import *  # noqa: F403  # listed in collectives.__all__
 from fgrad.lax.collectives import __all__ as _collectives
@@ -49,6 +50,8 @@ __all__ = [
     "conv_general_dilated",
     "conv_with_general_padding",
     "cumlogsumexp",
+    "custom_linear_solve",
+    "custom_root",
     "dynamic_index_in_dim",
     "dynamic_slice",
     "dynamic_slice_in_dim",
