@@ -66,7 +66,7 @@ def main() -> None:
     if asked.list:
         for r in rows:
             sizes = " ".join(f"{k}={v}" + (f"({r.quick[k]})" if k in r.quick else "") for k, v in r.sizes.items())
-            print(f"{r.name:<18}{r.steps}({r.quick_steps}) steps  {sizes}")
+            print(f"{r.name:<19}{r.steps}({r.quick_steps}) steps  {sizes}")
         return
     options = Options(asked.rounds or (2 if asked.quick else 8), asked.quick, tuple(asked.runners), changes)
     results = {}

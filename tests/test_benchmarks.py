@@ -153,8 +153,9 @@ def test_a_runner_that_computes_something_else_is_not_timed() -> None:
 
 def test_digest_sees_permutations() -> None:
     assert digest([1.0, 2.0]) == [1.0, 2.0]
-    x = drawn("a", (3, 4))
+    x = drawn("a", (300, 400))  # more than one block
     assert digest(x) != digest(x[::-1])
+    assert digest(x)[0] == pytest.approx(float((x.astype("float64") ** 2).mean() ** 0.5))
 
 
 def test_table() -> None:
