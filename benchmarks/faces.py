@@ -199,9 +199,9 @@ def digest(result: Any) -> list[float]:
     x = np.asarray(result.detach() if hasattr(result, "detach") else result).ravel()
     if x.size == 1:
         return [float(x[0])]
-    square = weighted = 0.0
+    square, weighted = 0.0, 0.0
     for start in range(0, x.size, BLOCK):
         part = x[start : start + BLOCK].astype("float64")
-        square += part @ part
-        weighted += part @ np.cos(np.arange(start, start + part.size))  # sees permutations
+        square += float(part @ part)
+        weighted += float(part @ np.cos(np.arange(start, start + part.size)))  # sees permutations
     return [float(np.sqrt(square / x.size)), float(weighted / np.sqrt(x.size))]
