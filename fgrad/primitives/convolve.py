@@ -70,7 +70,7 @@ def _grid(ws: Workspace, x: Any, g: Geometry, *, last: bool) -> Any:
     else:
         source, target = (slice(None), slice(None), *source), (slice(None), slice(None), *target)
         shape = (*x.shape[:2], *g.padded(spatial))
-    if shape == x.shape:
+    if shape == x.shape and not any(map(any, g.padding)):
         return ws.contiguous(x)
     grid = ws.full(shape, x.dtype, 0)
     grid[target] = x[source]
