@@ -12,7 +12,9 @@ import numpy as np
 
 from benchmarks.runners import RUNNERS
 
-LR = 1e-3
+OPTIMISERS: dict[str, dict[str, float]] = {
+    "adam": {"lr": 1e-3}, "adamw": {"lr": 1e-3, "weight_decay": 0.01}, "sgd": {"lr": 0.01, "momentum": 0.9},
+}  # fmt: skip
 BLOCK = 1 << 16
 
 
@@ -58,9 +60,9 @@ class Eager:
         model.load_state_dict({k: self.tensor(drawn(k, tuple(v.shape))) for k, v in model.state_dict().items()})
         return model
 
-    def adam(self, parameters: Iterable[Any], kind: str = "Adam") -> Any:
-        """The fused optimiser."""
-        return getattr(self.torch.optim, kind)(parameters, lr=LR, fused=True)
+    def optimiser(self, parameters: Iterable[Any], kind: str = "Adam") -> Any:
+        """One of OPTIMISERS, fused."""
+        return getattr(self.torch.optim, kind)(parameters, fused=True, **OPTIMISERS[kind.lower()])
 
     def wait(self, result: Any) -> None:
         """Returns when the result is there."""
@@ -72,7 +74,7 @@ class Eager:
     ) -> Callable[[int], float]:
         """The training loop everybody types: `loss_of(model, *batch)`, backward, step."""
         tensors = [tuple(self.tensor(x) for x in batch) for batch in data]
-        optimizer = self.adam(self.filled(model).parameters(), kind)
+        optimizer = self.optimiser(self.filled(model).parameters(), kind)
         run = self.compile(model)
 
         def step(i: int) -> float:
@@ -113,12 +115,17 @@ class Functional:
         """Weights by PyTorch's names: those that Eager.filled gives."""
         return {k: self.np.asarray(drawn(k, s)) for k, s in shapes.items()}
 
+    def optimiser(self, kind: str = "adam") -> Any:
+        """One of OPTIMISERS: init and update."""
+        rate, *others = OPTIMISERS[kind].items()
+        return getattr(self.optim, kind)(rate[1], **dict(others))
+
     def train(
         self, loss: Callable[..., Any], weights: Any, data: list[tuple[Any, ...]], kind: str = "adam", state: Any = None
     ) -> Callable[[int], float]:
         """One jitted step: `loss(weights, state, *batch) -> value, new state`, its gradient, the update; buffers donated."""
         arrays = [tuple(self.np.asarray(x) for x in batch) for batch in data]
-        optimiser = getattr(self.optim, kind)(LR)
+        optimiser = self.optimiser(kind)
         value_and_grad = self.lib.value_and_grad(loss, has_aux=True)
 
         def update(p: Any, moments: Any, state: Any, *batch: Any) -> Any:

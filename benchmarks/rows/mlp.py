@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.faces import LR, ByHand, Eager, Functional, drawn, labels, numbers
+from benchmarks.faces import OPTIMISERS, ByHand, Eager, Functional, drawn, labels, numbers
 from benchmarks.rows.row import Row, Step
 
 BATCHES = 8
@@ -55,7 +55,7 @@ def byhand(_: ByHand, batch: int, wide: int, hidden: int, classes: int) -> Step:
         da = d @ w2
         da *= h > 0
         grads = {"0.weight": da.T @ x, "0.bias": da.sum(0), "2.weight": d.T @ a, "2.bias": d.sum(0)}
-        rate, root = f32(LR / (1 - 0.9 ** (i + 1))), f32((1 - 0.999 ** (i + 1)) ** -0.5)
+        rate, root = f32(OPTIMISERS["adam"]["lr"] / (1 - 0.9 ** (i + 1))), f32((1 - 0.999 ** (i + 1)) ** -0.5)
         for k, g in grads.items():
             m[k] *= f32(0.9)
             m[k] += g * f32(0.1)

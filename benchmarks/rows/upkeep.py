@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.faces import LR, Eager, Functional, labels, numbers
+from benchmarks.faces import Eager, Functional, labels, numbers
 from benchmarks.rows.row import Row, Step
 
 
@@ -21,7 +21,7 @@ def optimiser_eager(kind: str) -> Callable[..., Step]:
         for p, g in leaves(size, tensors):
             parameters.append(e.torch.nn.Parameter(e.tensor(p)))
             parameters[-1].grad = e.tensor(g)
-        optimiser = e.adam(parameters, kind)
+        optimiser = e.optimiser(parameters, kind)
         run = e.compile(optimiser.step)
 
         def step(_: int) -> Any:
@@ -37,7 +37,7 @@ def optimiser_functional(kind: str) -> Callable[..., Step]:
     def functional(f: Functional, size: int, tensors: int) -> Step:
         pairs = leaves(size, tensors)
         grads = [f.np.asarray(g) for _, g in pairs]
-        optimiser = getattr(f.optim, kind.lower())(LR, **({"weight_decay": 0.01} if kind == "AdamW" else {}))
+        optimiser = f.optimiser(kind.lower())
         held = [[f.np.asarray(p) for p, _ in pairs]]
         held.append(optimiser.init(held[0]))
 
@@ -70,7 +70,7 @@ def loader_eager(e: Eager, batch: int, examples: int, wide: int, workers: int) -
 
     loader = data.DataLoader(Rows(), batch_size=batch, num_workers=workers)
     model = e.filled(nn.Linear(wide, 10))
-    run, optimiser, criterion = e.compile(model), e.adam(model.parameters()), nn.CrossEntropyLoss()
+    run, optimiser, criterion = e.compile(model), e.optimiser(model.parameters()), nn.CrossEntropyLoss()
 
     def step(_: int) -> float:
         total = 0.0
