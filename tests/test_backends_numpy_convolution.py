@@ -262,3 +262,45 @@ def test_best_length_fits_short_rows_and_wastes_little() -> None:
         p = best_length([count], 16)
         assert p <= count
         assert math.ceil(count / p) * p <= count * 1.25 + 1
+
+
+# windows -------------------------------------------------------------------------------------------------------------
+@st.composite
+def window_moves(draw: Any) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """The shape of images, channels last, and windows over their lengths."""
+    rank = draw(st.sampled_from((1, 2, 2, 3)))
+    lengths = [draw(st.integers(1, 9 if rank < 3 else 5)) for _ in range(rank)]
+    window = [draw(st.integers(1, 3)) for _ in range(rank)]
+    same = draw(st.booleans())
+    stride = window if same else [draw(st.integers(1, 3)) for _ in range(rank)]
+    padding = [(draw(st.integers(-1, 2)), draw(st.integers(-1, 2))) if not same else (0, 0) for _ in range(rank)]
+    dilation = [draw(st.sampled_from((1, 1, 2))) for _ in range(rank)]
+    x = (draw(st.integers(1, 2)), *lengths, draw(st.sampled_from((1, 3, 16, 19, 33))))
+    ones = lambda p, one: (one, *p, one)
+    moves = {"window": ones(window, 1), "stride": ones(stride, 1), "padding": ones(padding, (0, 0)), "dilation": ones(dilation, 1)}
+    g = Geometry(moves["stride"], moves["padding"], (1,) * len(x), moves["dilation"], 1)
+    assume(min(g.output(x, moves["window"])) > 0)
+    return x, moves
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(window_moves(), st.sampled_from(("float32", "float64")), st.booleans())
+def test_windows(drawn: Any, dtype: str, special: bool) -> None:
+    shape, moves = drawn
+    rng = np.random.default_rng(0)
+    x = numbers(rng, shape, dtype).round(1)  # with ties
+    if special:
+        x[rng.random(shape) < 0.1] = np.nan
+        x[rng.random(shape) < 0.2] = -np.inf
+
+    def f(x: Value, ct: Value) -> tuple[Value, ...]:
+        one = F["window_max_pull"](ct, x, **moves)
+        return F["window_max"](x, **moves), one, F["window_sum"](x, **moves), F["window_sum_pull"](ct, x_shape=shape, **moves)
+
+    y = Geometry(moves["stride"], moves["padding"], (1,) * x.ndim, moves["dilation"], 1).output(shape, moves["window"])
+    xs = [x, numbers(rng, y, dtype)]
+    graph = trace(f, *[TensorType(a.shape, dtype) for a in xs])
+    native = compile(graph, kernels="native")
+    assert "window_" not in native.source
+    for got, want in zip(native(xs), compile(graph, kernels="plain")(xs), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

@@ -10,6 +10,7 @@ import numpy as np
 from fgrad.backends.numpy import convolution
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.convolution import plan_windows
 from fgrad.backends.numpy.convolution.recipe import FREE, Place, Recipe
 from fgrad.backends.numpy.convolution.table import kernel, name_of
 from fgrad.backends.numpy.tasks import PARALLEL
@@ -17,7 +18,9 @@ from fgrad.ir.graph import Value
 from fgrad.passes.plan import ALIGN
 from fgrad.primitives.convolve import Geometry
 
-OPERANDS = {"conv_last": ("x", "w", "y"), "conv_last_dx": ("x", "w", "y"), "conv_last_dw": ("x", "y", "w")}  # and the result
+OPERANDS = {  # names of the operands and of the result
+    "conv_last": ("x", "w", "y"), "conv_last_dx": ("x", "w", "y"), "conv_last_dw": ("x", "y", "w"), **plan_windows.POINTERS,
+}  # fmt: skip
 
 
 def recipe_of(v: Value) -> Recipe | None:
@@ -25,15 +28,18 @@ def recipe_of(v: Value) -> Recipe | None:
     if v.prim is None or v.prim.name not in OPERANDS:
         return None
     params = v.named_params
+    if v.prim.name in plan_windows.POINTERS:
+        x = params.get("x_shape", v.operands[-1].shape)
+        return plan_windows.recipe(v.prim.name, v.dtype.name, x, params) if v.dtype.name in convolution.DTYPES else None
     g = Geometry(*[params[name] for name in Geometry._fields])
     shapes = {name: x.shape for name, x in zip(OPERANDS[v.prim.name], (*v.operands, v), strict=True)}
-    x, w, y = [shapes[name] for name in "xwy"]
-    if not convolution.supported(v.dtype.name, x, w, y):
+    if not convolution.supported(v.dtype.name, *shapes.values()):
         return None
+    w, winograd = shapes["w"], params["winograd"]
     if v.prim.name == "conv_last_dx":
-        return convolution.conv_dx(params["x_shape"], w, g, v.dtype.name, winograd=params["winograd"])
+        return convolution.conv_dx(params["x_shape"], w, g, v.dtype.name, winograd=winograd)
     f = convolution.conv if v.prim.name == "conv_last" else convolution.conv_dw
-    return f(x, w, g, v.dtype.name, winograd=params["winograd"])
+    return f(shapes["x"], w, g, v.dtype.name, winograd=winograd)
 
 
 def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> None:
