@@ -70,8 +70,8 @@ def product(v: Value) -> int:
         return max(inner)
     if v.prim.name == "dot_general":
         return int(node_cost(v).flops)
-    if v.prim.name in ("conv", "conv_dx", "conv_dw"):
-        kernel = v.type if v.prim.name == "conv_dw" else v.operands[1].type
+    if v.prim.name in ("conv", "conv_dx", "conv_dw", "conv_last", "conv_last_dx", "conv_last_dw"):
+        kernel = v.type if v.prim.name.endswith("_dw") else v.operands[1].type
         return int(node_cost(v).flops) // max(1, math.prod(kernel.shape[2:]))  # type: ignore[union-attr]  # a tensor
     return 0
 
