@@ -82,5 +82,5 @@ def _of_scipy(name: str) -> Any:
 
 
 special = SimpleNamespace(
-    **{n: _of_scipy(n) for n in "j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e erfcx ndtr ndtri log_ndtr gammainc gammaincc".split()}
+    **{n: _of_scipy(n) for n in "j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e erfcx ndtr ndtri log_ndtr gammainc gammaincc exp1 expi gammaincinv betaincinv".split()}
 )

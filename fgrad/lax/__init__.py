@@ -60,7 +60,6 @@ __all__ = [
     "dynamic_update_slice_in_dim",
     "fori_loop",
     "index_in_dim",
-    "linalg",
     "map",
     "reduce_window",
     "reshape",

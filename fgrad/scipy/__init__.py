@@ -1,7 +1,8 @@
 """SciPy's functions on arrays that are recorded, differentiated, vectorised and compiled: what jax.scipy has.
 
-special, stats (distributions), linalg, signal, fft, ndimage, optimize, integrate, interpolate. No SciPy is needed, but for the Bessel
-functions and incomplete gamma functions (`pip install "fgrad[scipy]"`).
+special, stats (distributions), linalg, signal, fft, ndimage, optimize, integrate, interpolate. SciPy is needed
+(`pip install "fgrad[scipy]"`) for what NumPy lacks: Bessel, incomplete gamma and hypergeometric functions, integrals,
+quantiles, Schur's and Hessenberg's forms, named windows.
 """
 
 from fgrad.scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, special, stats

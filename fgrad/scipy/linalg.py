@@ -15,8 +15,11 @@ import fgrad.functions.solving as solving
 import fgrad.numpy as jnp
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+from fgrad.scipy.linalg_more import *  # noqa: F403  # listed in linalg_more.__all__
+from fgrad.scipy.linalg_more import __all__ as _more
 
 __all__ = [
+    *_more,
     "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "det", "dft", "eigh", "expm", "hadamard", "hankel",
     "hilbert", "inv", "lu", "lu_factor", "lu_solve", "pascal", "polar", "qr", "solve", "solve_triangular", "sqrtm", "svd", "toeplitz",
 ]  # fmt: skip

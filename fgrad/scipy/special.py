@@ -8,25 +8,37 @@ from typing import Any
 import fgrad.functions.special as torch_special
 import fgrad.numpy as jnp
 from fgrad import lax
+from fgrad.eager.arrays import call
 from fgrad.eager.custom import custom_jvp
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import is_inexact
 from fgrad.nn.jax_style import log_softmax, logsumexp, softmax
 from fgrad.random.gammas import gamma_slope
+from fgrad.scipy.operands import floats as floats
+from fgrad.scipy.special_more import (
+    bernoulli,
+    bessel_jn,
+    dawsn,
+    exp1,
+    expi,
+    expn,
+    fresnel,
+    hyp1f1,
+    hyp2f1,
+    owens_t,
+    sici,
+    spence,
+    sph_harm_y,
+    wofz,
+)
 
 __all__ = [
-    "beta", "betainc", "betaln", "boxcox", "boxcox1p", "comb", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "expit", "factorial", "gamma",
-    "gammainc", "gammaincc", "gammaln", "gammasgn", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "log_softmax", "loggamma", "logit",
-    "logsumexp", "multigammaln", "ndtr", "ndtri", "poch", "polygamma", "psi", "rel_entr", "softmax", "xlog1py", "xlogy", "zeta",
+    "bernoulli", "bessel_jn", "beta", "betainc", "betaincinv", "betaln", "boxcox", "boxcox1p", "comb", "dawsn", "digamma", "entr",
+    "erf", "erfc", "erfcx", "erfinv", "exp1", "expi", "expit", "expn", "factorial", "fresnel", "gamma", "gammainc", "gammaincc",
+    "gammaincinv", "gammaln", "gammasgn", "hyp1f1", "hyp2f1", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "log_softmax",
+    "loggamma", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "owens_t", "poch", "polygamma", "psi", "rel_entr", "sici",
+    "softmax", "spence", "sph_harm_y", "wofz", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
-
-
-def floats(*xs: Any) -> list[Any]:
-    """Arrays of one float dtype, of one shape."""
-    d = jnp.result_type(*xs)
-    d = d if is_inexact(d) else jnp.result_type(d, 1.0)
-    return list(jnp.broadcast_arrays(*[jnp.asarray(x, d) for x in xs]))
 
 
 def _of(name: str, doc: str) -> Callable[[Any], Any]:
@@ -194,6 +206,7 @@ def _upper(a: Any, x: Any) -> Any:
 
 def _moves(a: Any, x: Any, da: Any, dx: Any) -> Any:
     inside = (x > 0) & (a > 0)
+    inside &= _density(jnp.where(inside, a, 1.0), jnp.where(inside, x, 1.0)) > 0  # where it underflows, the slope may overflow
     at, past = jnp.where(inside, x, 1.0), jnp.where(inside, a, 1.0)
     by_x = jnp.where(inside, dx / at, 0.0)
     return _density(past, at) * (by_x - jnp.where(inside, gamma_slope(past, jnp.log(at)), 0.0) * da)
@@ -257,19 +270,89 @@ def _betainc(a: Any, b: Any, x: Any) -> Any:
     return jnp.where(turned, 1 - y, y).astype(d)
 
 
+def _slopes(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
+    """The derivatives of the regularised incomplete beta function by a and b, term by term, in float64.
+
+    I = x^a (1-x)^b / (a B(a, b)) * the sum of T_n, T_0 = 1, T_(n+1) / T_n = x (a + b + n) / (a + 1 + n).
+    """
+
+    def body(state: Any) -> Any:
+        n, term, by_a, by_b, total, slope_a, slope_b, _ = state
+        top, low = a + b + n, a + 1 + n
+        by_a, by_b = by_a + 1 / top - 1 / low, by_b + 1 / top
+        term = term * x * top / low
+        move_a, move_b = term * by_a, term * by_b
+        done = jnp.abs(term) + jnp.abs(move_a) + jnp.abs(move_b) <= 1e-17 * (total + jnp.abs(slope_a) + jnp.abs(slope_b))
+        return n + 1, term, by_a, by_b, total + term, slope_a + move_a, slope_b + move_b, done
+
+    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+    start = (jnp.asarray(0.0, "float64"), one, zero, zero, one, zero, zero, jnp.zeros_like(x, dtype=bool))
+    found = lax.while_loop(lambda s: ~jnp.all(s[7]) & (s[0] < 20000), body, start)
+    total, slope_a, slope_b = found[4:7]
+    front = jnp.exp(a * jnp.log(x) + b * jnp.log1p(-x) - betaln(a, b)) / a
+    both = digamma(a + b)
+    return (front * (slope_a + total * (jnp.log(x) - 1 / a - digamma(a) + both)),
+            front * (slope_b + total * (jnp.log1p(-x) - digamma(b) + both)))  # fmt: skip
+
+
 @_betainc.defjvp
 def _betainc_rule(primals: Any, tangents: Any) -> Any:
     a, b, x = primals
     inside = (x > 0) & (x < 1)
     at = jnp.where(inside, x, 0.5)
     density = jnp.exp((a - 1) * jnp.log(at) + (b - 1) * jnp.log1p(-at) - betaln(a, b))
-    return _betainc(a, b, x), jnp.where(inside, density, 0.0) * tangents[2]
+    p, q, z = (lax.stop_gradient(v).astype("float64") for v in (a, b, at))
+    turned = z > (p + 1) / (p + q + 2)
+    by_p, by_q = _slopes(jnp.where(turned, q, p), jnp.where(turned, p, q), jnp.where(turned, 1 - z, z))
+    by_a, by_b = jnp.where(turned, -by_q, by_p), jnp.where(turned, -by_p, by_q)
+    moves = density * tangents[2] + by_a.astype(x.dtype) * tangents[0] + by_b.astype(x.dtype) * tangents[1]
+    return _betainc(a, b, x), jnp.where(inside, moves, 0.0)
 
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """The regularised incomplete beta function: the integral of t^(a-1) (1-t)^(b-1) from 0 to x over B(a, b).
 
-    Differentiable in `x` only (a and b count as constants). Source: Press et al. 2007, §6.4.
+    Differentiable in all three, in a and b once. Source: Press et al. 2007, §6.4.
     """
     return _betainc(*floats(a, b, x))
 
+
+@custom_jvp
+def _gammaincinv(a: Any, q: Any) -> Any:
+    return call("igammainv", a, q)
+
+
+@_gammaincinv.defjvp
+def _gammaincinv_rule(primals: Any, tangents: Any) -> Any:
+    (a, q), (da, dq) = primals, tangents
+    y = _gammaincinv(a, q)
+    inside = (y > 0) & jnp.isfinite(y)
+    at = jnp.where(inside, y, 1.0)
+    moved = _lower_rule((a, at), (da, jnp.zeros_like(at)))[1]
+    return y, jnp.where(inside, (dq - moved) * at / _density(a, at), jnp.nan)
+
+
+def gammaincinv(a: Any, y: Any) -> Any:
+    """x with gammainc(a, x) = y. Differentiable in both."""
+    return _gammaincinv(*floats(a, y))
+
+
+@custom_jvp
+def _betaincinv(a: Any, b: Any, q: Any) -> Any:
+    return call("betaincinv", a, b, q)
+
+
+@_betaincinv.defjvp
+def _betaincinv_rule(primals: Any, tangents: Any) -> Any:
+    (a, b, q), (da, db, dq) = primals, tangents
+    y = _betaincinv(a, b, q)
+    inside = (y > 0) & (y < 1)
+    at = jnp.where(inside, y, 0.5)
+    moved = _betainc_rule((a, b, at), (da, db, jnp.zeros_like(at)))[1]
+    density = jnp.exp((a - 1) * jnp.log(at) + (b - 1) * jnp.log1p(-at) - betaln(a, b))
+    return y, jnp.where(inside, (dq - moved) / density, jnp.nan)
+
+
+def betaincinv(a: Any, b: Any, y: Any) -> Any:
+    """x with betainc(a, b, x) = y. Differentiable in all three."""
+    return _betaincinv(*floats(a, b, y))

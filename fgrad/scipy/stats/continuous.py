@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 import fgrad.numpy as jnp
+from fgrad.eager.custom import custom_jvp
+from fgrad.eager.grad import jvp
 from fgrad.nn.jax_style import log_sigmoid, softplus
 from fgrad.scipy import special
 from fgrad.scipy.stats.laws import Continuous, at, inside
@@ -85,6 +87,9 @@ class Gamma(Continuous):
     def _sf(self, z: Any, a: Any) -> Any:
         return special.gammaincc(a, jnp.maximum(z, 0))
 
+    def _ppf(self, q: Any, a: Any) -> Any:
+        return special.gammaincinv(a, q)
+
 
 class Chi2(Continuous):
     """Sums of df squares of standard normals."""
@@ -99,6 +104,9 @@ class Chi2(Continuous):
 
     def _sf(self, z: Any, df: Any) -> Any:
         return gamma._sf(z / 2, df / 2)
+
+    def _ppf(self, q: Any, df: Any) -> Any:
+        return 2 * gamma._ppf(q, df / 2)
 
 
 class Beta(Continuous):
@@ -117,6 +125,12 @@ class Beta(Continuous):
     def _sf(self, z: Any, a: Any, b: Any) -> Any:
         return special.betainc(b, a, 1 - jnp.clip(z, 0, 1))
 
+    def _ppf(self, q: Any, a: Any, b: Any) -> Any:
+        return special.betaincinv(a, b, q)
+
+    def _isf(self, q: Any, a: Any, b: Any) -> Any:
+        return 1 - special.betaincinv(b, a, q)
+
 
 class T(Continuous):
     """Student's: (1 + z^2 / df)^(-(df + 1) / 2) / (sqrt(df) B(1/2, df/2))."""
@@ -127,11 +141,53 @@ class T(Continuous):
         return -(df + 1) / 2 * jnp.log1p(z * z / df) - jnp.log(df) / 2 - special.betaln(jnp.full_like(df, 0.5), df / 2)
 
     def _cdf(self, z: Any, df: Any) -> Any:
-        tail = special.betainc(df / 2, jnp.full_like(df, 0.5), df / (df + z * z)) / 2
-        return jnp.where(z < 0, tail, 1 - tail)
+        return t_below(z, df)
 
     def _sf(self, z: Any, df: Any) -> Any:
         return self._cdf(-z, df)
+
+    def _ppf(self, q: Any, df: Any) -> Any:
+        return t_quantile(q, df)
+
+
+def _tail(z: Any, df: Any) -> Any:
+    """The probability of more than |z|."""
+    return special.betainc(df / 2, jnp.full_like(df, 0.5), df / (df + z * z)) / 2
+
+
+@custom_jvp
+def t_below(z: Any, df: Any) -> Any:
+    """Student's distribution function; its derivative by z is the density, at 0 too, where the beta function has none."""
+    tail = _tail(z, df)
+    return jnp.where(z < 0, tail, 1 - tail)
+
+
+@t_below.defjvp
+def _t_below_rule(primals: Any, tangents: Any) -> Any:
+    (z, df), (dz, ddf) = primals, tangents
+    away = jnp.where(z == 0, 1.0, z)
+    moved = jvp(lambda v: _tail(away, v), (df,), (ddf,))[1]
+    return t_below(z, df), jnp.exp(t._logpdf(z, df)) * dz + jnp.where(z == 0, 0.0, -jnp.sign(z) * moved)
+
+
+@custom_jvp
+def t_quantile(q: Any, df: Any) -> Any:
+    """The inverse of t_below by z: from the tail, or near the middle from its complement."""
+    low = jnp.minimum(q, 1 - q)
+    half = jnp.full_like(df, 0.5)
+    outer = special.betaincinv(df / 2, half, jnp.clip(2 * low, 0, 1))
+    inner = special.betaincinv(half, df / 2, jnp.clip(1 - 2 * low, 0, 1))
+    far = low < 0.25
+    size = jnp.where(far, (1 - outer) / jnp.where(far, outer, 1.0), inner / jnp.where(far, 1.0, 1 - inner))
+    return jnp.where((q >= 0) & (q <= 1), jnp.sign(q - 0.5) * jnp.sqrt(df * size), jnp.nan)
+
+
+@t_quantile.defjvp
+def _t_quantile_rule(primals: Any, tangents: Any) -> Any:
+    (q, df), (dq, ddf) = primals, tangents
+    z = t_quantile(q, df)
+    moved = jvp(lambda v: t_below(z, v), (df,), (ddf,))[1]
+    return z, (dq - moved) * jnp.exp(-t._logpdf(z, df))
 
 
 class Laplace(Continuous):
@@ -254,6 +310,9 @@ class GenNorm(Continuous):
 
     def _cdf(self, z: Any, beta: Any) -> Any:
         return 0.5 + jnp.sign(z) / 2 * special.gammainc(1 / beta, jnp.abs(z) ** beta)
+
+    def _ppf(self, q: Any, beta: Any) -> Any:
+        return jnp.sign(q - 0.5) * special.gammaincinv(1 / beta, jnp.abs(2 * q - 1)) ** (1 / beta)
 
 
 class GumbelR(Continuous):
