@@ -129,6 +129,10 @@ class Asm:
         self.do(f"br i1 {self.op(f'icmp slt i64 {following}, {stop}')}, label %loop{n}, label %done{n}")
         self.lines.append(f"done{n}:")
 
+    def least(self, x: str, y: int) -> str:
+        """The smaller of a count and a number."""
+        return self.op(self.intrinsic("llvm.smin.i64", "i64", ("i64", x), ("i64", str(y))))
+
     def when(self, condition: str, body: Callable[[], None]) -> None:
         """`if condition: body`."""
         self.count += 1

@@ -19,10 +19,17 @@ from fgrad.ir.graph import Graph, Value
 from fgrad.passes.plan import Plan, Slot
 
 
+def whole(lower: Callable[..., Any] | None, xp: Any, out: Any, **params: Any) -> Any:
+    """What a lowering makes of nothing, with its elements one after the other: kernels read it by address."""
+    assert lower is not None
+    return np.ascontiguousarray(lower(xp, out, **params))
+
+
 class Text:
     """Lines, and what their names stand for."""
 
     def __init__(self) -> None:
+        self.early: list[str] = []  # checks of inputs, before anything is computed
         self.lines: list[str] = []
         self.indent = ""
         self.scope: dict[str, Any] = {"refs": sys.getrefcount, "empty": np.empty, "copyto": np.copyto, "np": np}
@@ -227,7 +234,7 @@ class Block:
             return  # named when it is read
         if self.constant(v):
             name = self.names[v] = self.text.new("v")
-            self.text.views[name] = (v.prim.lower, (), v.named_params)
+            self.text.views[name] = (partial(whole, v.prim.lower), (), v.named_params)
             return
         made = calls.calls(v)
         if made is not None:
@@ -242,12 +249,20 @@ class Block:
             return
         args = [self.name(x) for x in v.operands]
         if v.may_fail:
-            params = self.text.bind(f"{v.prim.name}_params", v.named_params)
-            self.text.bind("check", checked)
-            node = self.text.bind(f"{v.prim.name}_node", v)
-            self.text.add(f"check({node}, ({', '.join(args)},), {params})")
+            self.check(v)
         if self.plan.homes[v, 0].kind == "fresh":
             name = self.names[v] = self.text.new("d")
             self.text.add(f"{name} = {self.lowering(v, args, None)}")
             return
         self.text.add(self.lowering(v, args, self.name(v)))
+
+    def check(self, v: Value) -> None:
+        """The line that refuses bad values."""
+        self.text.add(self.checking(v, [self.name(x) for x in v.operands]))
+
+    def checking(self, v: Value, args: Sequence[str]) -> str:
+        """A call of the primitive's own check."""
+        assert v.prim is not None
+        params = self.text.bind(f"{v.prim.name}_params", v.named_params)
+        self.text.bind("check", checked)
+        return f"check({self.text.bind(f'{v.prim.name}_node', v)}, ({', '.join(args)},), {params})"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import TYPES, Asm
-from fgrad.backends.numpy.tasks import launch, over_tasks, passed
+from fgrad.backends.numpy.runs import Memory, Run, joined
+from fgrad.backends.numpy.tasks import spread
 from fgrad.ir.graph import Value
 
 LETTER = {"float32": "s", "float64": "d"}
 ORDER, PLAIN, TURNED = 101, 111, 112  # CBLAS: by rows, as it lies, transposed
 WORTH = 1_000_000  # flops below which one thread does all
+SPEED = 100  # flops in a nanosecond, of one thread
 UNIT = 16  # rows or columns that a part is a multiple of
 
 
@@ -45,38 +48,17 @@ class Product(NamedTuple):
     dtype: str
 
 
-class Run(NamedTuple):
-    """Axes that lie in memory as one: a length, and a stride in each array it is an axis of (0 elsewhere)."""
-
-    size: int
-    strides: tuple[int, ...]
-
-
-def joined(runs: Sequence[Run]) -> list[Run]:
-    """Neighbouring axes as one where every array allows it; axes of length 1 are gone."""
-    found: list[Run] = []
-    for r in runs:
-        if r.size == 1:
-            continue
-        last = found[-1] if found else None
-        if last is not None and all(a == b * r.size for a, b in zip(last.strides, r.strides, strict=True)):
-            found[-1] = Run(last.size * r.size, r.strides)
-        else:
-            found.append(r)
-    return found
-
-
-def oriented(v: Value, pointers: Sequence[str], strides: Sequence[Sequence[int]]) -> Product | None:
+def oriented(v: Value, operands: Sequence[Memory], result: Memory) -> Product | None:
     """What BLAS is asked for to compute a dot_general; None if its summed axes do not lie as one, or elements lie apart.
 
-    pointers, strides: of the two operands and of the result, in elements. Free axes that do not join their neighbours
-    are stacked like the shared ones.
+    Free axes that do not join their neighbours are stacked like the shared ones.
     """
     if v.dtype.name not in LETTER or not v.size:
         return None
     (sums_a, sums_b), (shared_a, shared_b) = v.params
     x, y = v.operands
-    a, b, c = strides
+    arrays = (*operands, result)
+    a, b, c = (x.strides for x in arrays)
     free_a = [i for i in range(x.ndim) if i not in (*sums_a, *shared_a)]
     free_b = [i for i in range(y.ndim) if i not in (*sums_b, *shared_b)]
     first, second = len(shared_a), len(shared_a) + len(free_a)
@@ -92,21 +74,18 @@ def oriented(v: Value, pointers: Sequence[str], strides: Sequence[Sequence[int]]
     n = columns[-1] if columns else Run(1, (0, 1, 1))
     stack = [r for r in (*stack, *[r for r in (*rows, *columns) if r is not m and r is not n]) if r.size != 1]
     pairs = ((m.strides[0], k.strides[0]), (k.strides[1], n.strides[1]), (m.strides[2], n.strides[2]))
-    left, right, result = (
-        Matrix(p, tuple([r.strides[i] for r in stack]), *pair) for i, (p, pair) in enumerate(zip(pointers, pairs, strict=True))
+    left, right, made = (
+        Matrix(x.pointer, tuple([r.strides[i] for r in stack]), *pair) for i, (x, pair) in enumerate(zip(arrays, pairs, strict=True))
     )
-    fits = left.dense(m.size, k.size) and right.dense(k.size, n.size) and result.by_rows(m.size, n.size)
-    return Product(left, right, result, tuple([r.size for r in stack]), m.size, n.size, k.size, v.dtype.name) if fits else None
+    fits = left.dense(m.size, k.size) and right.dense(k.size, n.size) and made.by_rows(m.size, n.size)
+    return Product(left, right, made, tuple([r.size for r in stack]), m.size, n.size, k.size, v.dtype.name) if fits else None
 
 
 def parts(p: Product) -> tuple[int, int, bool]:
     """Into how many parts each product is cut, rows or columns in a part, and whether it is columns: by sizes alone."""
-    flops = 2 * p.m * p.n * p.k
-    for d in p.stack:
-        flops *= d
+    flops = 2 * p.m * p.n * p.k * math.prod(p.stack)
     wanted = 1 if flops < WORTH else 2 if flops < 20 * WORTH else 4 if flops < 500 * WORTH else 16
-    for d in p.stack:
-        wanted = -(-wanted // d)
+    wanted = -(-wanted // max(math.prod(p.stack), 1))
     columns = p.n >= p.m
     size = p.n if columns else p.m
     length = -(-size // (wanted * UNIT)) * UNIT
@@ -129,7 +108,7 @@ class Emitter:
         if self.count > 1:
             start = asm.op(f"mul nuw nsw i64 {part}, {self.length}")
             rest = asm.op(f"sub i64 {p.n if self.columns else p.m}, {start}")
-            size = asm.op(asm.intrinsic("llvm.smin.i64", "i64", ("i64", rest), ("i64", str(self.length))))
+            size = asm.least(rest, self.length)
             if self.columns:
                 n, b, c = size, self.moved(b, start, p.b.column), self.moved(c, start, p.c.column)
             else:
@@ -189,31 +168,11 @@ class Emitter:
 
 def emit(asm: Asm, p: Product, name: str) -> str | None:
     """Appends a product to a function; returns the text of the function over tasks, `name`, if it needs one."""
-    outer = Emitter(asm, p)
-    items = outer.count
-    for d in p.stack:
-        items *= d
-    flops = 2 * p.m * p.n * p.k * (items // outer.count)
-    if items == 1:
-        outer.item("0")
-        return None
-    if flops < WORTH:
-        asm.loop(0, items, 1, outer.item)
-        return None
-    tasks = min(items, 16)
-    each = -(-items // tasks)
-    pointers = list(dict.fromkeys(x.pointer for x in (p.a, p.b, p.c)))
-    inner = Asm()
-    names = passed(inner, pointers)
-    body = Emitter(inner, p._replace(**{k: getattr(p, k)._replace(pointer=names[getattr(p, k).pointer]) for k in "abc"}))
+    products = math.prod(p.stack)
+    time = 2 * p.m * p.n * p.k * products / SPEED
 
-    def task(t: str) -> None:
-        start = inner.op(f"mul nuw nsw i64 {t}, {each}")
-        end = inner.op(f"add nuw nsw i64 {start}, {each}")
-        inner.loop(start, inner.op(inner.intrinsic("llvm.smin.i64", "i64", ("i64", end), ("i64", str(items)))), 1, body.item)
+    def body(inner: Asm, names: Mapping[str, str], t: str) -> None:
+        a, b, c = (x._replace(pointer=names[x.pointer]) for x in (p.a, p.b, p.c))
+        Emitter(inner, p._replace(a=a, b=b, c=c)).item(t)
 
-    inner.loop("%lo", "%hi", 1, task)
-    asm.declares.update(inner.declares)
-    launch(asm, name, pointers, -(-items // each))
-    return over_tasks(name, inner)
-
+    return spread(asm, name, [x.pointer for x in (p.a, p.b, p.c)], products * parts(p)[0], time, body)

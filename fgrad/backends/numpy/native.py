@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import blas, calls, gemm, pool
+from fgrad.backends.numpy import blas, calls, gemm, moves, pool
 from fgrad.backends.numpy.asm import TYPES, Asm, E
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.convolution.nodes import Convolutions
@@ -17,6 +17,8 @@ from fgrad.backends.numpy.jit import compile_text, define, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
+from fgrad.backends.numpy.moves import Moves
+from fgrad.backends.numpy.runs import Memory, elements
 from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
 from fgrad.ir.graph import Graph, Value
@@ -148,34 +150,30 @@ class Native:
     def step(self, block: Block, v: Value) -> None:
         """One node of the program."""
         if not is_fused(v):
-            if self.product(block, v) or self.convolution(block, v):
-                return
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
-            if not silent:
+            if silent:
+                block.step(v)
+            elif self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v):
+                self.wrote(block, v)
+            else:
                 self.flush(block)
-            block.step(v)
+                block.step(v)
             return
-        copies = {x for x in v.operands if self.apart(block, x)}
-        if copies:
-            self.flush(block)
         graph: Graph = v.params[0]
         nest = self.nest(v)
         at = block.plan.scratch.get(v, 0)
         refs: dict[Value, Ref] = {}
         copied: dict[Value, str] = {}
         for x in dict.fromkeys(v.operands):
-            if x in copies:
-                name = block.text.buffer(at, x.shape, x.dtype)
-                block.text.call(np.copyto, name, block.name(x))
-                copied[x] = self.arena(at)
+            if self.apart(block, x):
+                copied[x] = self.brought(block, x, at)
                 at += -(-x.type.nbytes // ALIGN) * ALIGN
         for x, inner in zip(v.operands, graph.inputs, strict=True):
             refs[inner] = self.ref(block, x, inner, nest, copied.get(x))
         for k, out in enumerate(graph.outputs):
             refs[out] = Ref(self.slot(block, (v, k), out), out.dtype.name, strides_of(out, nest, None))
         self.emit(*self.kernel(v, refs), at, self.kept[v])
-        self.pending += 1
-        self.commits = self.commits or block.plan.commits(v)
+        self.wrote(block, v)
 
     def emit(self, kernel: Kernel, split: Split | None, at: int, room: int) -> None:
         """A group's code: in line, or in tasks for threads. at, room: its working memory in the arena."""
@@ -206,13 +204,33 @@ class Native:
             if not on_stack:
                 apart[w] = nbytes // w.dtype.itemsize
         tasks.emit_tasks(apart)
-        name = f"group{len(self.functions)}_{self.pending}"
+        name = self.name("group")
         self.groups.append(over_tasks(name, asm))
         self.asm.declares.update(asm.declares)
         launch(self.asm, name, pointers, split.tasks)
         after = TaskKernel(self.asm, kernel.graph, kernel.nest, kernel.refs, kernel.lanes, split)
         after.bases.update({v: places[v].pointer for v in split.partial})
         after.emit_sums()
+
+    def wrote(self, block: Block, v: Value) -> None:
+        """A node more in the function."""
+        self.pending += 1
+        self.commits = self.commits or block.plan.commits(v)
+
+    def name(self, kind: str) -> str:
+        """A name for a function over tasks."""
+        return f"{kind}{len(self.functions)}_{self.pending}"
+
+    def brought(self, block: Block, x: Value, at: int) -> str:
+        """A pointer to a contiguous copy of a value, made at a place of the arena."""
+        if self.rooted(block, x):
+            target = self.arena(at)
+            moves = Moves(self.asm, self.name(f"copy{at}_"), x, host().lanes, self.groups)
+            moves.copy(x.shape, self.memory(block, x), target, moves.out)
+            return target
+        self.flush(block)
+        block.text.call(np.copyto, block.text.buffer(at, x.shape, x.dtype), block.name(x))
+        return self.arena(at)
 
     def apart(self, block: Block, x: Value) -> bool:
         """True if a kernel cannot read `x` where it lies."""
@@ -274,28 +292,32 @@ class Native:
             pointer = self.asm.entry(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
         return pointer, own.strides
 
+    def memory(self, block: Block, x: Value) -> Memory:
+        """Where a value lies, strides in elements."""
+        pointer, nbytes = self.place(block, x)
+        return Memory(pointer, elements(x, nbytes))
+
     def product(self, block: Block, v: Value) -> bool:
         """Writes a product of matrices as calls of BLAS; False if it has to stay a call of NumPy."""
-        if not blas.products() or v.prim is None or v.prim.name != "dot_general" or not all(self.rooted(block, x) for x in (*v.operands, v)):
+        if v.prim is None or v.prim.name != "dot_general" or not blas.products() or not all(self.rooted(block, x) for x in (*v.operands, v)):
             return False
-        places = [self.place(block, x) for x in v.operands]
-        strides = [elements(x, s) for x, (_, s) in zip(v.operands, places, strict=True)]
-        p = gemm.oriented(v, [*[pointer for pointer, _ in places], self.slot(block, (v, 0), v)], [*strides, elements(v, None)])
+        p = gemm.oriented(v, [self.memory(block, x) for x in v.operands], Memory(self.slot(block, (v, 0), v), elements(v, None)))
         if p is None:
             return False
-        text = gemm.emit(self.asm, p, f"product{len(self.functions)}_{self.pending}")
-        if text is not None:
-            self.groups.append(text)
-        self.pending += 1
-        self.commits = self.commits or block.plan.commits(v)
+        text = gemm.emit(self.asm, p, self.name("product"))
+        self.groups.extend([text] if text is not None else [])
         return True
 
-    def convolution(self, block: Block, v: Value) -> bool:
-        """Writes a convolution as calls of its kernels; False for any other node."""
-        if not self.convolutions.step(self, block, v):
+    def move(self, block: Block, v: Value) -> bool:
+        """Writes what only moves elements; False if it has to stay a call of NumPy."""
+        if not moves.able(v) or block.constant(v) or not all(self.rooted(block, x) for x in (*v.operands, v)):
             return False
-        self.pending += 1
-        self.commits = self.commits or block.plan.commits(v)
+        assert v.prim is not None
+        if v.may_fail and not moves.early_check(block, v):
+            self.flush(block)
+            block.check(v)
+        writer = Moves(self.asm, self.name("move"), v, host().lanes, self.groups)
+        moves.NODES[v.prim.name](writer, self.slot(block, (v, 0), v), *[self.memory(block, x) for x in v.operands])
         return True
 
     def made(self, block: Block, x: Value) -> Value:
@@ -347,17 +369,6 @@ def cell(cells: Any, table: int, k: int, a: Any) -> int:
     """The address of a word that holds the data pointer of `a`: for arrays whose layout the probe did not find."""
     cells[k] = a.__array_interface__["data"][0]
     return table + k * int(cells.itemsize)
-
-
-def elements(v: Value, nbytes: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Strides of a value in elements, from those in bytes; of a contiguous array if none are given."""
-    if nbytes is not None:
-        return tuple([s // v.dtype.itemsize for s in nbytes])
-    steps, step = [], 1
-    for d in reversed(v.shape):
-        steps.append(step)
-        step *= d
-    return tuple(steps[::-1])
 
 
 def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[int, int]:

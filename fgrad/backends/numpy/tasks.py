@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
-from fgrad.backends.numpy.split import stride
+from fgrad.backends.numpy.split import MOST, TASK, WORTH, stride
 from fgrad.ir.graph import Value
 
 PARALLEL = "declare void @fgrad_parallel(ptr, ptr, i64)"
@@ -25,7 +25,7 @@ class TaskKernel(Kernel):
             start = self.asm.op(f"mul nuw nsw i64 {c}, {split.length}")
             end = self.asm.op(f"add nuw nsw i64 {start}, {split.length}")
             size = self.loops.all[split.loop].size
-            self.part = (start, self.asm.op(self.asm.intrinsic("llvm.smin.i64", "i64", ("i64", end), ("i64", str(size)))))
+            self.part = (start, self.asm.least(end, size))
             for v, step in apart.items():
                 self.bases[v] = self.asm.offset(first[v], self.asm.op(f"mul nuw nsw i64 {c}, {step}"), v.dtype.name)
             self.emit([v for v in self.order if v in split.partial])
@@ -70,6 +70,33 @@ def launch(asm: Asm, name: str, pointers: list[str], tasks: int) -> None:
         asm.do(f"store ptr {p}, ptr {asm.op(f'getelementptr inbounds ptr, ptr {cell}, i64 {k}')}")
     asm.declares["fgrad_parallel"] = PARALLEL
     asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {tasks})")
+
+
+Body = Callable[[Asm, Mapping[str, str], str], None]  # the function being written, names of pointers in it, which item
+
+
+def spread(asm: Asm, name: str, pointers: Iterable[str], count: int, time: float, body: Body) -> str | None:
+    """`for i in range(count): body(i)`: in line, or handed to threads in tasks of several items.
+
+    time: nanoseconds that all of it takes one thread.  Returns the text of the function `name` over tasks, if there is one.
+    """
+    given = list(dict.fromkeys(pointers))
+    if count < 2 or time < WORTH:
+        asm.loop(0, count, 1, lambda i: body(asm, {p: p for p in given}, i))
+        return None
+    each = -(-count // int(min(count, MOST, max(2.0, time // TASK))))
+    inner = Asm()
+    names = passed(inner, given)
+
+    def task(t: str) -> None:
+        start = inner.op(f"mul nuw nsw i64 {t}, {each}")
+        stop = inner.least(inner.op(f"add nuw nsw i64 {start}, {each}"), count)
+        inner.loop(start, stop, 1, lambda i: body(inner, names, i))
+
+    inner.loop("%lo", "%hi", 1, task)
+    asm.declares.update(inner.declares)
+    launch(asm, name, given, -(-count // each))
+    return over_tasks(name, inner)
 
 
 def relocated(refs: Mapping[Value, Ref], names: Mapping[str, str]) -> dict[Value, Ref]:

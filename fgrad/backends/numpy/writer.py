@@ -98,7 +98,7 @@ class Writer:
             self.finish(self.block)
         named = self.results()
         self.text.bind("contiguous", contiguous)
-        body = [*self.head(), *self.text.lines, f"return [{', '.join(named)}]"]
+        body = [*self.head(), *self.text.early, *self.text.lines, f"return [{', '.join(named)}]"]
         source = "def program(I):\n" + "".join(f"    {line}\n" for line in body)
         pooled = [self.graph.outputs[i].type for i in sorted(self.pooled)]
         outputs = tuple((t.shape, t.dtype) for t in pooled if isinstance(t, TensorType))
