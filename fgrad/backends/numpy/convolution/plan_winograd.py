@@ -10,8 +10,8 @@ from fgrad.backends.numpy.convolution.code import lanes_for, registers
 from fgrad.backends.numpy.convolution.plan_weight import block_of
 from fgrad.backends.numpy.convolution.recipe import Memory, Place, Recipe, Step, Word
 from fgrad.backends.numpy.convolution.shapes import Problem
-from fgrad.backends.numpy.convolution.winograd import HEAD, POINTS, Form
-from fgrad.backends.numpy.convolution.winograd_weight import APART, FOLD
+from fgrad.backends.numpy.convolution.winograd import APART, HEAD, POINTS, Form
+from fgrad.backends.numpy.convolution.winograd_weight import ALL, FOLD
 from fgrad.backends.numpy.convolution.winograd_weight import HEAD as HEAD_OF_WEIGHT
 
 LEAST = 16  # channels from which the transforms pay
@@ -65,7 +65,7 @@ def convolve(p: Problem, dtype: str, x: str, y: str, *, transposed: bool) -> Rec
     a, b = p.axes
     rows, columns, tiles = counts(p)
     blocks = form.wide_out // (form.lanes * form.vectors)
-    u = memory.take(POINTS * form.wide_out * p.c * NBYTES[dtype])
+    u = memory.take(POINTS * form.kernel_point * NBYTES[dtype])
     working, each = memory.working(form.elements() * NBYTES[dtype])
     out, inner, tap, start = steps_of_w(p, transposed=transposed)
     packing: tuple[Word, ...] = (Place("w"), u, p.c, p.k, form.vectors, blocks, out, inner, tap, start)
@@ -97,7 +97,7 @@ def kernel(p: Problem, dtype: str, x: str, ct: str) -> Recipe:
         "height": a.inside, "width": b.inside, "out_height": a.outside, "out_width": b.outside, "low_y": a.low, "low_x": b.low,
         "rows": rows, "columns": columns, "tiles": tiles,
     }  # fmt: skip
-    each = POINTS * p.c * form.wide_out * NBYTES[dtype]
+    each = POINTS * form.kernel_point * NBYTES[dtype]
     parts = max(1, min(tiles // form.tiles, SUMS // each, 8))
     large = parts < 4 and p.c % form.block == 0
     parts = 1 if large else parts
@@ -120,12 +120,12 @@ def _apart(p: Problem, form: Form, memory: Memory, sums: Place, parts: int, plac
     """All tiles transformed, then multiplied."""
     item, tiles = NBYTES[form.dtype], counts(p)[2]
     working, each = memory.working(POINTS * (form.wide + form.wide_out) * item)
-    images = memory.take(POINTS * tiles * form.wide * item)
-    results = memory.take(POINTS * tiles * form.wide_out * item)
+    images = memory.take(POINTS * (tiles * form.wide + APART) * item)
+    results = memory.take(POINTS * (tiles * form.wide_out + APART) * item)
     few = form._replace(tiles=4)
     values = {**place, "images": images, "results": results, "memory": working, "working": each // item}
     words: tuple[Word, ...] = (images, results, sums, tiles, p.c // form.block)
     return (
-        Step(_apart_text(few), tuple([values[name] for name in APART]), -(-tiles // few.tiles), working.offset),
+        Step(_apart_text(few), tuple([values[name] for name in ALL]), -(-tiles // few.tiles), working.offset),
         Step(_joined(form._replace(tiles=0)), words, POINTS * (p.c // form.block)),
     )

@@ -15,6 +15,7 @@ from fgrad.backends.numpy.asm import E
 from fgrad.backends.numpy.convolution.code import Code, N
 
 POINTS = 36
+APART = 16  # elements more between points: whole pages apart, all 36 would fall into one set of the cache
 HEAD = ("x", "u", "y", "memory", "w", "working", "height", "width", "out_height", "out_width", "low_y", "low_x", "rows", "columns",
         "tiles", "w_out", "w_in", "w_tap", "w_start")  # fmt: skip
 
@@ -42,7 +43,22 @@ class Form(NamedTuple):
 
     def elements(self) -> int:
         """Working memory of a task: transformed images and results, a tile of each between zeros."""
-        return POINTS * (self.tiles + 1) * (self.wide + self.wide_out)
+        return POINTS * (self.image_point + self.result_point + self.wide + self.wide_out)
+
+    @property
+    def image_point(self) -> int:
+        """From one point of transformed images to the next."""
+        return self.tiles * self.wide + APART
+
+    @property
+    def result_point(self) -> int:
+        """From one point of results to the next."""
+        return self.tiles * self.wide_out + APART
+
+    @property
+    def kernel_point(self) -> int:
+        """From one point of transformed kernels to the next."""
+        return self.channels * self.wide_out + APART
 
 
 def image_rows(k: Code, d: Sequence[E | None], half: int | None = None) -> list[E]:
@@ -175,8 +191,8 @@ class Forward(Tiles):
         k, f, size = self.k, self.form, self.size
         with k.working(self.memory, size["working"]) as own:
             images = own
-            results = k.at(own, POINTS * f.tiles * f.wide)
-            spare = k.at(results, POINTS * f.tiles * f.wide_out)
+            results = k.at(own, POINTS * f.image_point)
+            spare = k.at(results, POINTS * f.result_point)
             with k.each(k.lo, k.hi) as t:
                 first = t * f.tiles
                 count = (size["tiles"] - first).min(f.tiles)
@@ -184,7 +200,7 @@ class Forward(Tiles):
                     n, h, w = self.position(first + i, size["rows"], size["columns"])
                     at = (n, h - size["low_y"], w - size["low_x"])
                     x, pitch = self.source(self.x, at, (size["height"], size["width"]), 6, f.channels, f.wide, spare)
-                    self.images(x, pitch, k.at(images, i * f.wide), k.n(f.tiles * f.wide))
+                    self.images(x, pitch, k.at(images, i * f.wide), k.n(f.image_point))
                 self.products(images, results, count)
                 with k.each(0, count) as i:
                     self.finish(first + i, k.at(results, i * f.wide_out), spare)
@@ -197,10 +213,10 @@ class Forward(Tiles):
         blocks = f.wide_out // step
         unroll = next(u for u in (4, 2, 1) if f.channels % u == 0)
         with k.each(0, POINTS) as p, k.each(0, blocks) as b:
-            u = k.at(self.u, (p * blocks + b) * (f.channels * step))
+            u = k.at(self.u, p * f.kernel_point + b * (f.channels * step))
             with k.each(0, count, f.block) as start:
                 sums = k.cells(f.block * f.vectors)
-                v = k.at(images, p * (f.tiles * f.wide) + start * f.wide)
+                v = k.at(images, p * f.image_point + start * f.wide)
                 with k.each(0, f.channels, unroll) as c:
                     values, at, w = k.sums(sums), k.opaque(k.at(v, c)), k.at(u, c * step)
                     for j in range(unroll):
@@ -210,7 +226,7 @@ class Forward(Tiles):
                             for e in range(f.vectors):
                                 values[i * f.vectors + e] = k.fma(one, weights[e], values[i * f.vectors + e])
                     k.keep(sums, values)
-                to = k.at(results, p * (f.tiles * f.wide_out) + start * f.wide_out + b * step)
+                to = k.at(results, p * f.result_point + start * f.wide_out + b * step)
                 for i in range(f.block):
                     for e, value in enumerate(k.sums(sums[i * f.vectors : (i + 1) * f.vectors])):
                         k.write(value, to, i * f.wide_out + e * f.lanes)
@@ -229,7 +245,7 @@ class Forward(Tiles):
             k.set_cell(self.cell, 3, k.n(4 * width))
         to, pitch = k.op(f"inttoptr i64 {k.cell(self.cell, 2)} to ptr"), k.cell(self.cell, 3)
         odd = k.cells(1)
-        apart = f.tiles * f.wide_out
+        apart = f.result_point
         with k.each(0, -(-f.out // f.lanes) * f.lanes, f.lanes) as c:
             at = k.at(m, c)
             columns = [result_rows(k, [k.read(at, (i * 6 + j) * apart) for i in range(6)]) for j in range(6)]
@@ -296,7 +312,7 @@ def kernels(dtype: str, lanes: int) -> str:
         columns = [kernel_rows(k, column) for column in taps]
         block, v = b // vectors, b % vectors
         to = k.at(target, ((block * inner + c) * vectors + v) * lanes)
-        apart = blocks * inner * vectors * lanes
+        apart = blocks * inner * vectors * lanes + APART
         for i in range(6):
             for j, value in enumerate(kernel_rows(k, [column[i] for column in columns])):
                 k.write(value, to, apart * (i * 6 + j))

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from fgrad.backends.numpy.asm import E
 from fgrad.backends.numpy.convolution.code import Code, N
-from fgrad.backends.numpy.convolution.winograd import POINTS, Form, Tiles, is_odd
+from fgrad.backends.numpy.convolution.winograd import APART, POINTS, Form, Tiles, is_odd
 
 PLACE = ("height", "width", "out_height", "out_width", "low_y", "low_x", "rows", "columns", "tiles")
 HEAD = ("x", "ct", "sums", "memory", "working", "parts", *PLACE)
-APART = ("x", "ct", "images", "results", "memory", "working", *PLACE)
+ALL = ("x", "ct", "images", "results", "memory", "working", *PLACE)
 FOLD = ("sums", "w", "x", "ct", "parts", "images", *PLACE[:6])
 
 
@@ -93,10 +93,10 @@ def fused(form: Form) -> str:
     """Sums of parts of the tiles: [part][point][channel in][lane out]; tasks are parts."""
     own = Weight(form, HEAD, 4)
     k, f, size = own.k, form, own.size
-    each = POINTS * f.channels * f.wide_out
+    each = POINTS * f.kernel_point
     with k.working(own.pointer["memory"], size["working"]) as memory:
-        results = k.at(memory, POINTS * f.tiles * f.wide)
-        spare = k.at(results, POINTS * f.tiles * f.wide_out)
+        results = k.at(memory, POINTS * f.image_point)
+        spare = k.at(results, POINTS * f.result_point)
         with k.each(k.lo, k.hi) as part:
             first, last = part * size["tiles"] // size["parts"], (part + 1) * size["tiles"] // size["parts"]
             sums = k.at(own.pointer["sums"], part * each)
@@ -104,23 +104,23 @@ def fused(form: Form) -> str:
             with k.each(first, last, f.tiles) as start:
                 count = (last - start).min(f.tiles)
                 with k.each(0, count) as i:
-                    apart = (k.n(f.tiles * f.wide), k.n(f.tiles * f.wide_out))
+                    apart = (k.n(f.image_point), k.n(f.result_point))
                     own.transform(start + i, k.at(memory, i * f.wide), k.at(results, i * f.wide_out), apart, spare)
                 with k.each(0, POINTS) as p:
-                    v, d = k.at(memory, p * (f.tiles * f.wide)), k.at(results, p * (f.tiles * f.wide_out))
-                    own.products(v, d, k.at(sums, p * (f.channels * f.wide_out)), count)
+                    v, d = k.at(memory, p * f.image_point), k.at(results, p * f.result_point)
+                    own.products(v, d, k.at(sums, p * f.kernel_point), count)
     return k.text()
 
 
 def apart(form: Form) -> str:
     """All tiles transformed: [point][tile][channel] of images and of cotangents; tasks are groups of tiles."""
-    own = Weight(form, APART, 5)
+    own = Weight(form, ALL, 5)
     k, f, size = own.k, form, own.size
     with k.working(own.pointer["memory"], size["working"]) as spare:
         end = (k.hi * f.tiles).min(size["tiles"])
         with k.each(k.lo * f.tiles, end) as i:
             images, results = k.at(own.pointer["images"], i * f.wide), k.at(own.pointer["results"], i * f.wide_out)
-            own.transform(i, images, results, (size["tiles"] * f.wide, size["tiles"] * f.wide_out), spare)
+            own.transform(i, images, results, (size["tiles"] * f.wide + APART, size["tiles"] * f.wide_out + APART), spare)
     return k.text()
 
 
@@ -133,9 +133,9 @@ def joined(form: Form) -> str:
     k, f, tiles = own.k, form, own.size["tiles"]
     with k.each(k.lo, k.hi) as t:
         p, b = k.split(t, [own.size["blocks"]])
-        v = k.at(own.pointer["images"], p * tiles * f.wide + b * f.block)
-        d = k.at(own.pointer["results"], p * tiles * f.wide_out)
-        sums = k.at(own.pointer["sums"], (p * f.channels + b * f.block) * f.wide_out)
+        v = k.at(own.pointer["images"], p * (tiles * f.wide + APART) + b * f.block)
+        d = k.at(own.pointer["results"], p * (tiles * f.wide_out + APART))
+        sums = k.at(own.pointer["sums"], p * f.kernel_point + b * (f.block * f.wide_out))
         own.product(v, d, sums, tiles, add=False, rows=f.block)
     return k.text()
 
@@ -155,7 +155,7 @@ class Fold:
     def text(self) -> str:
         """The module."""
         k, f, size = self.k, self.form, self.size
-        each = POINTS * f.channels * f.wide_out
+        each = POINTS * f.kernel_point
         with k.each(k.lo, k.hi) as t:
             b, c = k.split(t, [f.channels])
             mask = k.below(k.n(f.out) - b * f.lanes)
@@ -165,7 +165,7 @@ class Fold:
                 cells = k.cells(6)
                 with k.each(0, size["parts"]) as p:
                     at = k.at(source, p * each)
-                    found = [k.read(at, (i * 6 + j) * f.channels * f.wide_out) for i in range(6)]
+                    found = [k.read(at, (i * 6 + j) * f.kernel_point) for i in range(6)]
                     k.keep(cells, [k.add(a, b_) for a, b_ in zip(k.sums(cells), found, strict=True)])
                 columns.append(weight_rows(k, k.sums(cells)))
             to = k.at(self.w, (b * f.lanes * f.channels + c) * 9)
