@@ -25,7 +25,7 @@ from fgrad.ir.hash import canonical_hash
 from fgrad.ir.primitive import REGISTRY, Primitive
 
 # operations that are one library call in a program, into a buffer it has planned
-LIBRARY = {"conv", "conv_dx", "conv_dw", "dot_general", "gather", "scatter", "random_bits", "window_max", "window_max_pull", "argmax", "shift_right"}
+LIBRARY = {"conv_last", "conv_last_dx", "conv_last_dw", "dot_general", "gather", "scatter", "random_bits", "window_max", "window_max_pull", "argmax", "shift_right"}
 
 
 class Demo:

@@ -248,6 +248,9 @@ class Block:
             self.text.call(np.matmul, left, right, self.name(v))
             return
         args = [self.name(x) for x in v.operands]
+        if v.prim.name == "reshape" and self.plan.homes[v, 0].kind != "fresh":  # no view: copied in the old shape
+            self.text.call(np.copyto, self.shaped(v, v.operands[0].shape), *args)
+            return
         if v.may_fail:
             self.check(v)
         if self.plan.homes[v, 0].kind == "fresh":
@@ -255,6 +258,13 @@ class Block:
             self.text.add(f"{name} = {self.lowering(v, args, None)}")
             return
         self.text.add(self.lowering(v, args, self.name(v)))
+
+    def shaped(self, v: Value, shape: tuple[int, ...]) -> str:
+        """The planned buffer of a result in another shape."""
+        home = self.plan.homes[v, 0]
+        if home.kind == "arena":
+            return self.text.buffer(self.base + home.at, shape, v.dtype)
+        return f"{self.name(v)}.reshape({shape})"
 
     def check(self, v: Value) -> None:
         """The line that refuses bad values."""
