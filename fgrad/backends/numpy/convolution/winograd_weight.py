@@ -141,7 +141,7 @@ def joined(form: Form) -> str:
 
 
 class Fold:
-    """Kernels from the sums of all parts, added in order; tasks are vectors of channels out x channels in.
+    """Kernels from the sums of all parts, added in order; tasks are channels in x vectors of channels out.
 
     What is not finite is computed again directly.
     """
@@ -157,7 +157,7 @@ class Fold:
         k, f, size = self.k, self.form, self.size
         each = POINTS * f.kernel_point
         with k.each(k.lo, k.hi) as t:
-            b, c = k.split(t, [f.channels])
+            c, b = k.split(t, [-(-f.out // f.lanes)])
             mask = k.below(k.n(f.out) - b * f.lanes)
             source = k.at(self.sums, c * f.wide_out + b * f.lanes)
             columns = []
