@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 from fgrad.backends.numpy.asm import NBYTES
@@ -14,6 +15,7 @@ from fgrad.backends.numpy.convolution.weight import AXIS, HEAD, Form
 
 TASKS = 32  # parts, taps and blocks together: as many as keep threads busy
 BYTES = 1 << 24  # of all parts' sums
+CACHE = 1 << 19  # of images and cotangents of a part, where sums have room: all its tasks read them
 FEW = 16  # channels in below which the taps of a row count as channels: they lie one after the other
 _text = cache(lambda form: weight.Weight(form).text())
 _fold, _pad = cache(weight.fold), cache(weight.pad)
@@ -57,7 +59,7 @@ def kernel(p: Problem, dtype: str, x: str, ct: str) -> Recipe:
     length, count, rest = block_of(inner, (registers() - 4) // vectors if inner > 1 else 1)
     wide = blocks * lanes
     size = groups * p.taps * inner * wide
-    parts = parts_of(p.n, 1 if depthwise else groups * p.taps * count, size * NBYTES[dtype])
+    parts = parts_of(p.n, 1 if depthwise else groups * p.taps * count, size * NBYTES[dtype], (math.prod(p.x_shape) + math.prod(p.y_shape)) * NBYTES[dtype])
     sums = memory.take(parts * size * NBYTES[dtype])
     values: dict[str, Word] = {
         "x": source, "ct": Place(ct), "sums": sums, "images": p.n, "parts": parts, "groups": groups, "taps": p.taps, "c_blocks": count,
@@ -73,9 +75,12 @@ def kernel(p: Problem, dtype: str, x: str, ct: str) -> Recipe:
     return Recipe(tuple(steps), memory.nbytes)
 
 
-def parts_of(images: int, blocks: int, nbytes: int) -> int:
-    """Parts of the images: enough tasks for threads, not too many sums; by sizes alone."""
-    return max(1, min(images, -(-TASKS // max(1, blocks)), BYTES // max(1, nbytes)))
+def parts_of(images: int, blocks: int, nbytes: int, data: int) -> int:
+    """Parts of the images: enough tasks for threads, small enough for the cache, not too many sums; by sizes alone.
+
+    blocks: tasks of a part.  nbytes: of a part's sums.  data: bytes of all images and cotangents.
+    """
+    return max(1, min(images, max(-(-TASKS // max(1, blocks)), -(-data // CACHE)), BYTES // max(1, nbytes)))
 
 
 def _rows(p: Problem) -> int:
