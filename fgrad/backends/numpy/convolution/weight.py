@@ -6,6 +6,7 @@ part has a place of its own for its sums, and they are added in order, so that t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from fgrad.backends.numpy.convolution.code import Code, N
@@ -89,23 +90,40 @@ class Weight:
                     k.write(value, at if not i else k.at(at, size["lanes_out"] * i), v * f.lanes)
 
     def channels(self, to: str, first: N, last: N, meets: list[list[N]]) -> None:
-        """A kernel for each channel: lanes are channels of both."""
+        """A kernel for each channel: lanes are channels of both. Sums wait in memory from one row to the next."""
         k, f, size = self.k, self.form, self.size
         with k.each(0, size["k_blocks"]) as b:
-            mask = k.below(size["channels"] - b * f.lanes) if f.ragged else None
-            sums = k.cells(4)
+            k.write(k.value(0.0), to, b * f.lanes)
 
-            def pixel(x: str, ct: str) -> None:
-                values = k.sums(sums)
-                found = k.fma(k.read(x, mask=mask), k.read(ct, mask=mask), values[0])
-                k.keep(sums, [*values[1:], found])  # four sums take turns
+        def row(x: str, ct: str, count: N, steps: tuple[N, N]) -> None:
+            with k.each(0, size["k_blocks"]) as b:
+                mask = k.below(size["channels"] - b * f.lanes) if f.ragged else None
+                sums = k.cells(4)
+                x_first, ct_first = k.at(x, b * f.lanes), k.at(ct, b * f.lanes)
+                with k.each(0, count) as q:
+                    values = k.sums(sums)
+                    one, two = k.read(x_first, q * steps[0], mask=mask), k.read(ct_first, q * steps[1], mask=mask)
+                    k.keep(sums, [*values[1:], k.fma(one, two, values[0])])  # four sums take turns
+                one, two, three, four = k.sums(sums)
+                place = k.at(to, b * f.lanes)
+                k.write(k.add(k.read(place), k.add(k.add(one, two), k.add(three, four))), place)
 
-            self.pixels(k.at(self.x, b * f.lanes), k.at(self.ct, b * f.lanes), first, last, meets, pixel)
-            one, two, three, four = k.sums(sums)
-            k.write(k.add(k.add(one, two), k.add(three, four)), k.at(to, b * f.lanes))
+        self.rows(self.x, self.ct, first, last, meets, row)
 
-    def pixels(self, x: str, ct: str, first: N, last: N, meets: list[list[N]], pixel: object) -> None:
+    def pixels(self, x: str, ct: str, first: N, last: N, meets: list[list[N]], pixel: Callable[[str, str], None]) -> None:
         """`pixel` for all pairs of pixels that the tap joins."""
+        k = self.k
+
+        def row(x: str, ct: str, count: N, steps: tuple[N, N]) -> None:
+            with k.each(0, count) as q:
+                pixel(k.at(x, q * steps[0]), k.at(ct, q * steps[1]))
+
+        self.rows(x, ct, first, last, meets, row)
+
+    def rows(
+        self, x: str, ct: str, first: N, last: N, meets: list[list[N]], row: Callable[[str, str, N, tuple[N, N]], None]
+    ) -> None:
+        """`row` for all pairs of rows: where both start, how many pixels, and the steps between them."""
         k, size = self.k, self.size
 
         def axis(j: int, at_x: N, at_y: N) -> None:
@@ -116,9 +134,7 @@ class Weight:
                 return
             x_row = k.at(x, at_x * size["x_row"] + i * size["x_pixel"])
             y_row = k.at(ct, at_y * size["y_row"] + o * size["y_pixel"])
-            x_step, y_step = a["step"] * size["x_pixel"], a["period"] * size["y_pixel"]
-            with k.each(0, count) as q:
-                pixel(k.at(x_row, q * x_step), k.at(y_row, q * y_step))  # type: ignore[operator]
+            row(x_row, y_row, count, (a["step"] * size["x_pixel"], a["period"] * size["y_pixel"]))
 
         with k.each(first, last) as n:
             axis(0, n, n)
