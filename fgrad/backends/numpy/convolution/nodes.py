@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
-
 from fgrad.backends.numpy import convolution
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.block import Block
@@ -71,7 +69,7 @@ class Function(Protocol):
 
     asm: Asm
 
-    def flush(self, block: Block) -> None: ...  # noqa: D102  # as in Native
+    def brought(self, block: Block, x: Value, at: int) -> str: ...  # noqa: D102  # as in Native
     def rooted(self, block: Block, x: Value) -> bool: ...  # noqa: D102
     def place(self, block: Block, x: Value) -> tuple[str, tuple[int, ...] | None]: ...  # noqa: D102
     def arena(self, offset: int) -> str: ...  # noqa: D102
@@ -103,16 +101,13 @@ class Convolutions:
         at = block.plan.scratch.get(v, 0)
         names = OPERANDS[v.prim.name]
         addresses: dict[str, str] = {}
-        apart = [x for x in v.operands if not self.contiguous(function, block, x)]
-        if apart:
-            function.flush(block)
-        for name, x in zip(names, v.operands, strict=False):
-            if x in apart:
-                block.text.call(np.copyto, block.text.buffer(at + recipe.nbytes, x.shape, x.dtype), block.name(x))
-                addresses[name] = function.arena(at + recipe.nbytes)
-                at += padded(x)
-            else:
+        pairs = zip(names, v.operands, strict=False)
+        for name, x in sorted(pairs, key=lambda pair: function.rooted(block, pair[1])):  # what ends the function comes first
+            if self.contiguous(function, block, x):
                 addresses[name] = function.place(block, x)[0]
+            else:
+                addresses[name] = function.brought(block, x, at + recipe.nbytes)
+                at += padded(x)
         addresses[names[-1]] = function.place(block, v)[0]
         addresses["memory"] = function.arena(block.plan.scratch.get(v, 0))
         emit(function.asm, recipe, addresses, function.asm.entry(f"alloca [{widest(recipe)} x i64], align 64"))
