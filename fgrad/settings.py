@@ -18,7 +18,7 @@ class Settings:
 
     kernels: "auto" (tiled NumPy first, native code swapped in when it is ready), "plain" (one library call a node),
     "tiled" (fused groups in NumPy only) or "native" (compiled before the first run).
-    num_threads: threads of the matrix library (0: its own choice; programs with small products always use one).
+    num_threads: threads of kernels and of matrix products (0: OMP_NUM_THREADS, else one for each processor; small work uses one).
     winograd: 3x3 convolutions in float32 by fewer multiplications, with rounding errors up to some 6e-6 of the largest results.
     default_dtype: what Python floats become.
     default_device: where PyTorch's creation functions put tensors.
@@ -35,7 +35,7 @@ class Settings:
         if self.kernels not in KERNELS:
             raise ArgumentError(f"kernels={self.kernels!r} is not a choice", fix=f"use one of {', '.join(KERNELS)}")
         if self.num_threads < 0:
-            raise ArgumentError(f"num_threads={self.num_threads}", fix="use 1 or more, or 0 for the library's own choice")
+            raise ArgumentError(f"num_threads={self.num_threads}", fix="use 1 or more, or 0 for one thread a processor")
 
 
 _CURRENT = Settings()

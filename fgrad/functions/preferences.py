@@ -6,6 +6,7 @@ import os
 import warnings
 from typing import Any
 
+from fgrad.backends.numpy.pool import wanted
 from fgrad.errors import ArgumentError
 from fgrad.functions.call import device_of
 from fgrad.ir.apply import caller
@@ -33,13 +34,13 @@ def _count(name: str, n: Any) -> int:
 
 
 def set_num_threads(int: int) -> None:
-    """Threads that large matrix products use: `settings.num_threads` (small ones always use one).  Raises ArgumentError unless 1 or more."""
+    """Threads that kernels and large matrix products use: `settings.num_threads` (small work uses one).  Raises ArgumentError unless 1 or more."""
     replace(num_threads=_count("set_num_threads", int))
 
 
 def get_num_threads() -> int:
-    """Threads of large matrix products; unless chosen, the processors."""
-    return current().num_threads or os.cpu_count() or 1
+    """Threads of kernels and large matrix products; unless chosen OMP_NUM_THREADS, else the processors the process may use."""
+    return wanted()
 
 
 def set_num_interop_threads(int: int) -> None:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from fgrad.backends.numpy.jit import cache_folder
+from fgrad.backends.numpy.pool import wanted
 from fgrad.settings import current
 
 PACKAGES = ("fgrad", "numpy", "ml_dtypes", "llvmlite", "optree", "opt-einsum", "networkx", "safetensors", "tqdm")
@@ -41,7 +42,7 @@ def facts() -> dict[str, str]:
         "cupy": cupy,
         "BLAS": f"{blas.get('name')} {blas.get('version')}",
         "processors": str(os.cpu_count()),
-        "BLAS threads": str(settings.num_threads or "its own choice"),
+        "threads": str(wanted()),
         "kernels": settings.kernels + ("" if installed("llvmlite") else " (tiled: llvmlite is missing)"),
         "kernel cache": "off" if folder is None else str(folder),
     }
