@@ -16,7 +16,7 @@ from fgrad.ir.dtypes import Dtype, is_inexact
 KINDS = ("cpu", "cuda")
 USED = False  # True once any thread has switched casting on: until then nothing is asked
 # primitives that lose too much in half precision where float32 is cheap
-WIDE_ON_CUDA = frozenset("acos asin cosh erfinv exp exp2 expm1 log log10 log2 log1p rsqrt sinh tan".split())
+WIDE_ON_CUDA = frozenset("acos asin cosh erfinv exp expm1 log log10 log2 log1p rsqrt sinh tan".split())
 FLOAT32 = np.dtype("float32")
 
 

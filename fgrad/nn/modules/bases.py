@@ -6,6 +6,7 @@ from abc import ABCMeta
 from typing import Any
 
 from fgrad.nn import affine, dropout, grouped, losses, normalisation, pooling, shaping, transposed
+from fgrad.nn.functional.loss import legacy
 from fgrad.nn.module import Module
 
 __all__ = ["BASES", "Container", "NonDynamicallyQuantizableLinear"]
@@ -16,9 +17,8 @@ class _Loss(Module, metaclass=ABCMeta):
 
     def __init__(self, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> None:
         super().__init__()
-        if size_average is not None or reduce is not None:
-            reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-        self.reduction = reduction
+        given = size_average is not None or reduce is not None
+        self.reduction = legacy(size_average, reduce, reduction) if given else reduction
 
 
 class _WeightedLoss(_Loss):
