@@ -137,7 +137,7 @@ def test_command_asks_for_an_instance_of_a_class_with_arguments(models, capsys):
 def test_command_shows_one_pass(file, capsys):
     assert main(["inspect", f"{file}:f", "--shapes", "float32[2,3]", "--args", "1", "--pass", "simplify_final"]) == 0
     out = capsys.readouterr().out
-    assert out.count("pass simplify_final: ") == 2
+    assert out.count("pass simplify_final: ") == 3
     assert out.startswith("pass simplify_final: ")
     assert "pass share" not in out
     first = out.split("pass simplify_final: ")[1]
