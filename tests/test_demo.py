@@ -17,7 +17,7 @@ import pytest
 from fgrad import tree
 from fgrad.__main__ import main
 from fgrad.backends.numpy import interpret
-from fgrad.backends.numpy.native import able
+from fgrad.backends.numpy.capable import able
 from fgrad.demo import cnn, digits, mlp
 from fgrad.eager import engine
 from fgrad.ir.graph import Graph
@@ -131,4 +131,5 @@ def test_every_prefix_of_the_passes_computes_the_same_numbers(name: str, prefix:
     for i, (a, b) in enumerate(zip(interpret(graph, buffers), expected, strict=True)):
         assert a.dtype == b.dtype
         scale = float(np.abs(b).max(initial=0)) if b.dtype.kind == "f" else 0.0
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * scale, err_msg=f"output {i}")
+        # with channels last, sums of 4,096 terms run in another order; the gradient of a bias before batch norm is such a sum, and 0
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * scale + 2e-6, err_msg=f"output {i}")

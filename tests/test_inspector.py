@@ -11,7 +11,7 @@ import pytest
 
 import fgrad
 import fgrad.numpy as fnp
-from fgrad.backends.numpy.native import able
+from fgrad.backends.numpy.capable import able
 from fgrad.errors import ArgumentError
 from fgrad.inspector import Report, inspect, report
 from fgrad.inspector.listing import Labels, amount, diff, listing

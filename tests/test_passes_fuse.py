@@ -11,7 +11,7 @@ from random_graphs import random_graph
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.backends.numpy import PROGRAMS, compile, interpret, split
-from fgrad.backends.numpy.native import able
+from fgrad.backends.numpy.capable import able
 from fgrad.ir.apply import constant
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS as F

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fgrad.backends import cupy
 from fgrad.backends.numpy import Program, compile
-from fgrad.backends.numpy.native import able
+from fgrad.backends.numpy.capable import able
 from fgrad.eager.capture import Step, capture
 from fgrad.errors import ArgumentError
 from fgrad.inspector.listing import Labels, amount, diff, listing, rows

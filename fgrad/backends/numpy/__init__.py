@@ -14,8 +14,9 @@ import numpy as np
 
 from fgrad.backends.numpy import calls, pool
 from fgrad.backends.numpy.blas import Threads, products
+from fgrad.backends.numpy.capable import able
 from fgrad.backends.numpy.interpret import interpret
-from fgrad.backends.numpy.native import Native, able
+from fgrad.backends.numpy.native import Native
 from fgrad.backends.numpy.program import Code, Frames
 from fgrad.backends.numpy.tiled import Tiler
 from fgrad.backends.numpy.writer import Writer

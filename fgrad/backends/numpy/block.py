@@ -15,7 +15,8 @@ import numpy as np
 
 from fgrad.backends.numpy import calls
 from fgrad.backends.numpy.interpret import checked
-from fgrad.ir.graph import Graph, Value
+from fgrad.ir.graph import Graph, Value, leaf
+from fgrad.ir.types import TupleType
 from fgrad.passes.plan import Plan, Slot
 
 
@@ -253,11 +254,21 @@ class Block:
             return
         if v.may_fail:
             self.check(v)
+        places = self.places(v)
+        if places is not None:
+            self.text.add(self.lowering(v, args, places))
+            return
         if self.plan.homes[v, 0].kind == "fresh":
             name = self.names[v] = self.text.new("d")
             self.text.add(f"{name} = {self.lowering(v, args, None)}")
             return
         self.text.add(self.lowering(v, args, self.name(v)))
+
+    def places(self, v: Value) -> str | None:
+        """The planned buffers of several results; None if the node has one, or makes its own."""
+        if not isinstance(v.type, TupleType) or self.plan.homes[v, 0].kind == "fresh":
+            return None
+        return f"({', '.join([self.slot((v, k), leaf(t)) for k, t in enumerate(v.type.items)])},)"
 
     def shaped(self, v: Value, shape: tuple[int, ...]) -> str:
         """The planned buffer of a result in another shape."""

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends.numpy import blas, calls, gemm, moves, pool
-from fgrad.backends.numpy.asm import TYPES, Asm, E
+from fgrad.backends.numpy.asm import Asm, E
+from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
 from fgrad.backends.numpy.convolution.nodes import Convolutions
 from fgrad.backends.numpy.jit import compile_text, define, host
 from fgrad.backends.numpy.kernel import Kernel
@@ -19,37 +21,14 @@ from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
 from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.runs import Memory, elements
+from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
 from fgrad.ir.graph import Graph, Value
-from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import ALIGN, Target
-from fgrad.passes.spaces import REDUCTIONS
 
 STACK = 1 << 15  # bytes of rows that a kernel keeps on its thread's stack
-_ABLE: dict[Any, bool] = {}
-
-
-def able(v: Value) -> bool:
-    """True if a kernel can compute `v`: known dtypes, and every function of its scalar body has code."""
-    types = [v.type, *[x.type for x in v.operands]]
-    if v.prim is None or not all(isinstance(t, TensorType) and t.dtype.name in TYPES for t in types):
-        return False
-    if v.prim.name in REDUCTIONS:
-        return v.dtype.name != "bool"
-    consts = tuple([x.const.item() if x.const is not None and not x.shape else None for x in v.operands])
-    key = (v.prim, v.params, tuple([x.dtype for x in v.operands]), tuple(map(repr, consts)))
-    known = _ABLE.get(key)
-    if known is None:
-        xs = [E("%x", x.dtype.name, 1, c) for x, c in zip(v.operands, consts, strict=True)]
-        try:
-            v.prim.scalar(LLVM(Asm()), *xs, **v.named_params)  # type: ignore[misc]
-            known = True
-        except NotImplementedError:
-            known = False
-        _ABLE[key] = known
-    return known
 
 
 def _probe() -> bool:
@@ -63,20 +42,6 @@ def _probe() -> bool:
 FIELD = object.__basicsize__ if _probe() else None
 
 
-def is_silent(v: Value) -> bool:
-    """True for a group and for reading one of its results: neither can fail."""
-    return is_fused(v) or (v.prim is not None and v.prim.name == "item" and is_fused(v.operands[0]))
-
-
-def moved(x: Value) -> bool:
-    """True for a view whose elements may not lie one after the other, or that has no planned place."""
-    while x.prim is not None and x.prim.view_of is not None and x.prim.name != "item":
-        if x.prim.name != "reshape":
-            return True
-        x = x.operands[x.prim.view_of]
-    return x.prim is not None and x.prim.name == "item" and not is_fused(x.operands[0])
-
-
 class Native:
     """Writes fused nodes as kernels; collects their text for one module."""
 
@@ -88,8 +53,13 @@ class Native:
         self.arity: dict[str, int] = {}
         self.declares: dict[str, str] = {}
         self.convolutions = Convolutions()
+        self.leaves: dict[Value, str] = {}  # pointers of the inputs of loops' bodies
+        self.results: dict[Block, list[str]] = {}  # and of their results
+        self.inside = False  # a loop, where the function cannot end
+        self.scans = Scans(self)
+        self.able, self.is_number = able, is_number
         self.start()
-        self.target = Target(multiple=is_fused, in_place=self.in_place, safe=is_silent, scratch=self.scratch)
+        self.target = Target(multiple=multiple, in_place=self.in_place, safe=is_silent, scratch=self.scratch)
 
     def start(self) -> None:
         """Begins a new function."""
@@ -122,7 +92,7 @@ class Native:
     def scratch(self, v: Value) -> int:
         """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
-            return self.convolutions.scratch(v)
+            return self.scans.scratch(v) if is_scan(v) else self.convolutions.scratch(v)
         graph, nest = v.params[0], self.nest(v)
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
@@ -151,9 +121,9 @@ class Native:
         """One node of the program."""
         if not is_fused(v):
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
-            if silent:
+            if silent or block.constant(v):
                 block.step(v)
-            elif self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v):
+            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v) or self.number(block, v):
                 self.wrote(block, v)
             else:
                 self.flush(block)
@@ -161,15 +131,16 @@ class Native:
             return
         graph: Graph = v.params[0]
         nest = self.nest(v)
-        at = block.plan.scratch.get(v, 0)
+        at = block.base + block.plan.scratch.get(v, 0)
         refs: dict[Value, Ref] = {}
-        copied: dict[Value, str] = {}
+        copied: dict[Value, int] = {}
         for x in dict.fromkeys(v.operands):
             if self.apart(block, x):
-                copied[x] = self.brought(block, x, at)
+                self.brought(block, x, at)  # it may end the function: pointers are named after the last one
+                copied[x] = at
                 at += -(-x.type.nbytes // ALIGN) * ALIGN
         for x, inner in zip(v.operands, graph.inputs, strict=True):
-            refs[inner] = self.ref(block, x, inner, nest, copied.get(x))
+            refs[inner] = self.ref(block, x, inner, nest, self.arena(copied[x]) if x in copied else None)
         for k, out in enumerate(graph.outputs):
             refs[out] = Ref(self.slot(block, (v, k), out), out.dtype.name, strides_of(out, nest, None))
         self.emit(*self.kernel(v, refs), at, self.kept[v])
@@ -219,7 +190,7 @@ class Native:
 
     def name(self, kind: str) -> str:
         """A name for a function over tasks."""
-        return f"{kind}{len(self.functions)}_{self.pending}"
+        return f"{kind}{len(self.functions)}_{self.pending}_{len(self.groups)}"
 
     def brought(self, block: Block, x: Value, at: int) -> str:
         """A pointer to a contiguous copy of a value, made at a place of the arena."""
@@ -257,6 +228,8 @@ class Native:
         home = block.plan.homes[slot]
         if home.kind == "arena":
             return self.arena(block.base + home.at)
+        if block in self.results:
+            return self.results[block][home.at]
         return self.argument(block.slot(slot, like))
 
     def argument(self, name: str) -> str:
@@ -280,7 +253,9 @@ class Native:
         slot = block.plan.roots[x]
         node = slot[0]
         own = block.plan.layout.get(x)
-        if node.prim is None or block.constant(node):
+        if node in self.leaves:
+            pointer = self.leaves[node]
+        elif node.prim is None or block.constant(node):
             pointer = self.argument(block.name(node))
         else:
             pointer = self.slot(block, slot, self.made(block, x))
@@ -289,7 +264,7 @@ class Native:
         first = block.plan.layout[self.made(block, x)]
         offset = own.__array_interface__["data"][0] - first.__array_interface__["data"][0]
         if offset:
-            pointer = self.asm.entry(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
+            pointer = self.asm.op(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
         return pointer, own.strides
 
     def memory(self, block: Block, x: Value) -> Memory:
@@ -306,6 +281,20 @@ class Native:
             return False
         text = gemm.emit(self.asm, p, self.name("product"))
         self.groups.extend([text] if text is not None else [])
+        return True
+
+    def number(self, block: Block, v: Value) -> bool:
+        """Writes an elementwise operation on single numbers, which no group holds; False for any other node."""
+        assert v.prim is not None
+        if not is_number(v) or not all(self.rooted(block, x) for x in (*v.operands, v)):
+            return False
+        xs = [
+            E(literal(x.const.item(), x.dtype.name), x.dtype.name, 1, float(x.const)) if x.const is not None and not x.shape
+            else self.asm.load(self.place(block, x)[0], x.dtype.name, 1)
+            for x in v.operands
+        ]  # fmt: skip
+        result: E = v.prim.scalar(LLVM(self.asm), *xs, **v.named_params)  # type: ignore[misc]  # elementwise
+        self.asm.store(result, self.slot(block, (v, 0), v))
         return True
 
     def move(self, block: Block, v: Value) -> bool:
@@ -328,7 +317,9 @@ class Native:
         return x
 
     def flush(self, block: Block) -> None:
-        """Ends the function and writes its call."""
+        """Ends the function and writes its call; raises UnableError inside a loop."""
+        if self.inside:
+            raise UnableError
         if not self.pending:
             return
         name = f"kernel{len(self.functions)}"
