@@ -14,6 +14,11 @@ Slot = tuple[Value, int]  # a node and the number of one of its results
 ALIGN = 64
 
 
+def padded(nbytes: int) -> int:
+    """Bytes up to the next line of the cache, at least one line."""
+    return -(-max(nbytes, 1) // ALIGN) * ALIGN
+
+
 class Home(NamedTuple):
     """Where a result lives: `arena` at a byte offset, `output` or `input` by number, `fresh`: made by the call."""
 
@@ -92,7 +97,7 @@ class Arena:
 
     def take(self, nbytes: int) -> tuple[int, int]:
         """A stretch of at least `nbytes`, aligned."""
-        need = -(-max(nbytes, 1) // ALIGN) * ALIGN
+        need = padded(nbytes)
         fits = [(stop - start, k) for k, (start, stop) in enumerate(self.free) if stop - start >= need]
         if fits:
             _, k = min(fits)

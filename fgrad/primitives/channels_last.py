@@ -5,7 +5,6 @@ Made when nothing will be differentiated or batched any more, so they have no su
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,8 @@ from fgrad.ir.apply import primitive
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import TensorType, Type
 from fgrad.primitives import convolve
+from fgrad.primitives.conv import Padding, Shape
 from fgrad.primitives.convolve import Geometry
-
-Shape = tuple[int, ...]
-Padding = tuple[tuple[int, int], ...]
 
 
 def to_first(shape: Shape) -> Shape:
@@ -67,14 +64,10 @@ def _dw(xp: Any, out: Any, x: Any, ct: Any, *, winograd: bool, **params: Any) ->
     return convolve.conv_dw(xp, out, _first(x), _first(ct), **params)
 
 
-def _flops(y_size: int, w: Shape) -> int:
-    return 2 * y_size * math.prod(w[1:])
-
-
 @primitive(
     type=_type("conv", (0,), last=True),
     lower=_conv,
-    flops=lambda y, x, w, **params: _flops(y.size, w.shape),
+    flops=REGISTRY["conv"].flops,
 )
 def conv_last(
     x: Any,
@@ -93,7 +86,7 @@ def conv_last(
 @primitive(
     type=_type("conv_dx", (0,), last=True),
     lower=_dx,
-    flops=lambda y, ct, w, **params: _flops(ct.size, w.shape),
+    flops=REGISTRY["conv_dx"].flops,
 )
 def conv_last_dx(
     ct: Any,
@@ -113,7 +106,7 @@ def conv_last_dx(
 @primitive(
     type=_type("conv_dw", (0, 1), last=False),
     lower=_dw,
-    flops=lambda y, x, ct, *, w_shape, **params: _flops(ct.size, w_shape),
+    flops=REGISTRY["conv_dw"].flops,
 )
 def conv_last_dw(
     x: Any,

@@ -26,7 +26,7 @@ from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_fused, nest_of
-from fgrad.passes.plan import ALIGN, Target
+from fgrad.passes.plan import Target, padded
 
 STACK = 1 << 15  # bytes of rows that a kernel keeps on its thread's stack
 
@@ -97,7 +97,7 @@ class Native:
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
         nbytes = self.kept[v] = self.task_bytes(kernel, split)
-        return nbytes + sum(-(-x.type.nbytes // ALIGN) * ALIGN for x in dict.fromkeys(v.operands) if moved(x))
+        return nbytes + sum(padded(x.type.nbytes) for x in dict.fromkeys(v.operands) if moved(x))
 
     def task_bytes(self, kernel: Kernel, split: Split | None) -> int:
         """Memory for the tasks of a group: their sums, and rows that are too long for a thread's stack."""
@@ -107,7 +107,7 @@ class Native:
 
     def row_bytes(self, kernel: Kernel, w: Value) -> int:
         """A row of `w`, and one vector over."""
-        return -(-(kernel.row_size() + kernel.lanes) * w.dtype.itemsize // ALIGN) * ALIGN
+        return padded((kernel.row_size() + kernel.lanes) * w.dtype.itemsize)
 
     def kernel(self, v: Value, refs: Mapping[Value, Ref]) -> tuple[Kernel, Split | None]:
         """The writer of a group's code, and how the group is split."""
@@ -138,7 +138,7 @@ class Native:
             if self.apart(block, x):
                 self.brought(block, x, at)  # it may end the function: pointers are named after the last one
                 copied[x] = at
-                at += -(-x.type.nbytes // ALIGN) * ALIGN
+                at += padded(x.type.nbytes)
         for x, inner in zip(v.operands, graph.inputs, strict=True):
             refs[inner] = self.ref(block, x, inner, nest, self.arena(copied[x]) if x in copied else None)
         for k, out in enumerate(graph.outputs):

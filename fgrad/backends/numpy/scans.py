@@ -13,7 +13,7 @@ from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
 from fgrad.passes.fuse import fuse
 from fgrad.passes.nests import is_fused
-from fgrad.passes.plan import ALIGN, Plan, plan_memory
+from fgrad.passes.plan import Plan, padded, plan_memory
 from fgrad.passes.schedule import schedule
 
 if TYPE_CHECKING:
@@ -36,11 +36,6 @@ class Body(NamedTuple):
     plan: Plan
     carries: tuple[int, ...]  # where in the working memory each carried value lies, after the arena of a step
     nbytes: int
-
-
-def padded(nbytes: int) -> int:
-    """Bytes up to the next line of the cache."""
-    return -(-max(nbytes, 1) // ALIGN) * ALIGN
 
 
 def nameless(k: int) -> str:

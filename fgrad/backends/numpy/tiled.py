@@ -11,7 +11,7 @@ from fgrad.backends.numpy.block import Block
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape, is_fused, is_reduction, nest_of
-from fgrad.passes.plan import ALIGN, Plan, Target, plan_memory
+from fgrad.passes.plan import Plan, Target, padded, plan_memory
 from fgrad.passes.spaces import is_free
 
 TILE = 65536  # elements of the space in a tile: its temporaries fit in L2, calls stay few (measured: 16k costs 15% more)
@@ -107,7 +107,7 @@ def tiling_of(graph: Graph) -> Tiling:
     offsets = {}
     for k in sums:
         offsets[k] = nbytes
-        nbytes += -(-graph.outputs[k].type.nbytes // ALIGN) * ALIGN
+        nbytes += padded(graph.outputs[k].type.nbytes)
     return Tiling(axis, rows, full, rest, nest, sums, offsets, nbytes)
 
 

@@ -13,7 +13,7 @@ from fgrad.backends.numpy.convolution.recipe import FREE, Place, Recipe
 from fgrad.backends.numpy.convolution.table import kernel, name_of
 from fgrad.backends.numpy.tasks import PARALLEL
 from fgrad.ir.graph import Value
-from fgrad.passes.plan import ALIGN
+from fgrad.passes.plan import padded
 from fgrad.primitives.convolve import Geometry
 
 OPERANDS = {  # names of the operands and of the result
@@ -91,7 +91,7 @@ class Convolutions:
     def scratch(self, v: Value) -> int:
         """Working memory of a node: the recipe's, and contiguous copies of operands."""
         recipe = self.recipe(v)
-        return 0 if recipe is None else recipe.nbytes + sum([padded(x) for x in v.operands if x.prim is not None and x.prim.view_of is not None])
+        return 0 if recipe is None else recipe.nbytes + sum([padded(x.type.nbytes) for x in v.operands if x.prim is not None and x.prim.view_of is not None])
 
     def step(self, function: Function, block: Block, v: Value) -> bool:
         """Appends a node to a function; False if it has to be a call of NumPy."""
@@ -107,7 +107,7 @@ class Convolutions:
                 addresses[name] = function.place(block, x)[0]
             else:
                 addresses[name] = function.brought(block, x, at + recipe.nbytes)
-                at += padded(x)
+                at += padded(x.type.nbytes)
         addresses[names[-1]] = function.place(block, v)[0]
         addresses["memory"] = function.arena(block.plan.scratch.get(v, 0))
         emit(function.asm, recipe, addresses, function.asm.entry(f"alloca [{widest(recipe)} x i64], align 64"))
@@ -123,8 +123,3 @@ class Convolutions:
         """Compiles the kernels, so that programs find them by name."""
         for text in self.texts:
             kernel(text)
-
-
-def padded(x: Value) -> int:
-    """Bytes of a copy."""
-    return -(-x.type.nbytes // ALIGN) * ALIGN
