@@ -93,8 +93,8 @@ class Program:
     def specialise(self) -> None:
         """Swaps native code in; without llvmlite, the tiled code stays."""
         try:
-            self.frames = Frames(build(self.graph, self.donated, "native"))
-            self.threads = Threads(self.graph, alone=bool(products()))
+            frames = Frames(build(self.graph, self.donated, "native"))
+            self.threads, self.frames = Threads(self.graph, alone=bool(products())), frames  # in this order: calls go on meanwhile
         except MissingError:
             self.kernels = "tiled"
         except Exception as e:  # noqa: BLE001  # tiled code computes the same: say so once, and go on

@@ -219,6 +219,10 @@ class Native:
         node = slot[0]
         return node.prim is None or (slot in block.plan.homes and block.plan.homes[slot].kind != "fresh")
 
+    def reachable(self, block: Block, v: Value) -> bool:
+        """True if the memory of a node's result and of all it reads has a name."""
+        return all(self.rooted(block, x) for x in (*v.operands, v))
+
     def arena(self, offset: int) -> str:
         """A pointer into the arena."""
         return self.asm.entry(f"getelementptr inbounds i8, ptr %arena, i64 {offset}")
@@ -274,7 +278,7 @@ class Native:
 
     def product(self, block: Block, v: Value) -> bool:
         """Writes a product of matrices as calls of BLAS; False if it has to stay a call of NumPy."""
-        if v.prim is None or v.prim.name != "dot_general" or not blas.products() or not all(self.rooted(block, x) for x in (*v.operands, v)):
+        if v.prim is None or v.prim.name != "dot_general" or not blas.products() or not self.reachable(block, v):
             return False
         p = gemm.oriented(v, [self.memory(block, x) for x in v.operands], Memory(self.slot(block, (v, 0), v), elements(v, None)))
         if p is None:
@@ -286,7 +290,7 @@ class Native:
     def number(self, block: Block, v: Value) -> bool:
         """Writes an elementwise operation on single numbers, which no group holds; False for any other node."""
         assert v.prim is not None
-        if not is_number(v) or not all(self.rooted(block, x) for x in (*v.operands, v)):
+        if not is_number(v) or not self.reachable(block, v):
             return False
         xs = [
             E(literal(x.const.item(), x.dtype.name), x.dtype.name, 1, float(x.const)) if x.const is not None and not x.shape
@@ -299,7 +303,7 @@ class Native:
 
     def move(self, block: Block, v: Value) -> bool:
         """Writes what only moves elements; False if it has to stay a call of NumPy."""
-        if not moves.able(v) or block.constant(v) or not all(self.rooted(block, x) for x in (*v.operands, v)):
+        if not moves.able(v) or not self.reachable(block, v):
             return False
         assert v.prim is not None
         if v.may_fail and not moves.early_check(block, v):
