@@ -11,10 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
-from fgrad.backends.numpy import compile, convolution
-from fgrad.backends.numpy.convolution import plan_winograd, table
-from fgrad.backends.numpy.convolution.recipe import FREE, PARTS, SLOTS, Step
+from fgrad.backends.numpy import compile, convolution, table
+from fgrad.backends.numpy.convolution import plan_winograd
 from fgrad.backends.numpy.convolution.shapes import Axis, best_length, forward
+from fgrad.backends.numpy.recipe import FREE, PARTS, SLOTS, Step
 from fgrad.ir.apply import constant
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS as F

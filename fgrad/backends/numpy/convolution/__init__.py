@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fgrad.backends.numpy.asm import NBYTES
 from fgrad.backends.numpy.convolution import plan_direct, plan_weight, plan_winograd
-from fgrad.backends.numpy.convolution.recipe import Recipe
 from fgrad.backends.numpy.convolution.shapes import backward, forward
+from fgrad.backends.numpy.recipe import Recipe
 from fgrad.primitives.convolve import Geometry, Shape
 
 DTYPES = ("float32", "float64")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fgrad.backends.numpy.convolution.code import Code, N
+from fgrad.backends.numpy.code import Code, N
 
 AXIS = ("inside", "outside", "stride", "low", "x_dilation", "w_dilation", "taps", "w_step", "span")
 HEAD = ("x", "w", "y", "memory", "working", "row", "padded", "margin", "blocks", "block", "channels", "y_pixel", "y_row",

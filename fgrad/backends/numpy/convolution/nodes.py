@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from fgrad.backends.numpy import convolution
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.convolution import plan_windows
-from fgrad.backends.numpy.convolution.recipe import FREE, Place, Recipe
-from fgrad.backends.numpy.convolution.table import kernel, name_of
-from fgrad.backends.numpy.tasks import PARALLEL
+from fgrad.backends.numpy.recipe import Recipe, emit, widest
+from fgrad.backends.numpy.table import kernel
 from fgrad.ir.graph import Value
 from fgrad.passes.plan import padded
 from fgrad.primitives.convolve import Geometry
@@ -38,30 +36,6 @@ def recipe_of(v: Value) -> Recipe | None:
         return convolution.conv_dx(params["x_shape"], w, g, v.dtype.name, winograd=winograd)
     f = convolution.conv if v.prim.name == "conv_last" else convolution.conv_dw
     return f(shapes["x"], w, g, v.dtype.name, winograd=winograd)
-
-
-def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> None:
-    """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory. cell: place for `widest` words."""
-    asm.declares["fgrad_parallel"] = PARALLEL
-    for step in recipe.steps:
-        name = name_of(step.text)
-        asm.declares[name] = f"declare void @{name}(ptr, i64, i64)"
-        for k, word in enumerate((step.chunk, step.tasks, *step.words)):
-            at = asm.op(f"getelementptr inbounds i64, ptr {cell}, i64 {k}")
-            if isinstance(word, Place):
-                base = addresses[word.name]
-                asm.do(f"store ptr {asm.op(f'getelementptr inbounds i8, ptr {base}, i64 {word.offset}')}, ptr {at}")
-            else:
-                asm.do(f"store i64 {word}, ptr {at}")
-        if step.claims >= 0:
-            claims = asm.op(f"getelementptr inbounds i8, ptr {addresses['memory']}, i64 {step.claims}")
-            asm.do(f"store i64 {FREE}, ptr {claims}")
-        asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")
-
-
-def widest(recipe: Recipe) -> int:
-    """Words that the kernel with the most arguments takes."""
-    return max([len(step.words) for step in recipe.steps]) + 2
 
 
 class Function(Protocol):

@@ -6,11 +6,11 @@ from functools import cache
 from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import NBYTES
+from fgrad.backends.numpy.code import lanes_for, registers
 from fgrad.backends.numpy.convolution import direct
-from fgrad.backends.numpy.convolution.code import lanes_for, registers
 from fgrad.backends.numpy.convolution.direct import CLASS, HEAD, Form
-from fgrad.backends.numpy.convolution.recipe import Memory, Place, Recipe, Step, Word
 from fgrad.backends.numpy.convolution.shapes import Axis, Problem, best_length
+from fgrad.backends.numpy.recipe import Memory, Place, Recipe, Step, Word
 
 _text = cache(lambda form: direct.Direct(form).text())
 _pack = cache(direct.pack)

@@ -6,12 +6,12 @@ import math
 from functools import cache
 
 from fgrad.backends.numpy.asm import NBYTES
+from fgrad.backends.numpy.code import registers
 from fgrad.backends.numpy.convolution import weight
-from fgrad.backends.numpy.convolution.code import registers
 from fgrad.backends.numpy.convolution.plan_direct import flat, lanes_of
-from fgrad.backends.numpy.convolution.recipe import Memory, Place, Recipe, Step, Word
 from fgrad.backends.numpy.convolution.shapes import Axis, Problem
 from fgrad.backends.numpy.convolution.weight import AXIS, HEAD, Form
+from fgrad.backends.numpy.recipe import Memory, Place, Recipe, Step, Word
 
 TASKS = 32  # parts, taps and blocks together: as many as keep threads busy
 BYTES = 1 << 24  # of all parts' sums

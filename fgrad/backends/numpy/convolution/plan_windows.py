@@ -8,8 +8,8 @@ from typing import Any
 
 from fgrad.backends.numpy.convolution import windows
 from fgrad.backends.numpy.convolution.plan_direct import lanes_of
-from fgrad.backends.numpy.convolution.recipe import Place, Recipe, Step
 from fgrad.backends.numpy.convolution.windows import Form
+from fgrad.backends.numpy.recipe import Place, Recipe, Step
 from fgrad.primitives.convolve import Geometry, Shape
 
 TAPS = 64  # of a window, at most

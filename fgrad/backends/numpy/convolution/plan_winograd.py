@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 from fgrad.backends.numpy.asm import NBYTES
+from fgrad.backends.numpy.code import lanes_for, registers
 from fgrad.backends.numpy.convolution import winograd, winograd_weight
-from fgrad.backends.numpy.convolution.code import lanes_for, registers
 from fgrad.backends.numpy.convolution.plan_weight import block_of
-from fgrad.backends.numpy.convolution.recipe import Memory, Place, Recipe, Step, Word
 from fgrad.backends.numpy.convolution.shapes import Problem
 from fgrad.backends.numpy.convolution.winograd import APART, HEAD, POINTS, Form
 from fgrad.backends.numpy.convolution.winograd_weight import ALL, FOLD
 from fgrad.backends.numpy.convolution.winograd_weight import HEAD as HEAD_OF_WEIGHT
+from fgrad.backends.numpy.recipe import Memory, Place, Recipe, Step, Word
 
 LEAST = 16  # channels from which the transforms pay
 CACHE = 600_000  # bytes of working memory that stay in the second cache

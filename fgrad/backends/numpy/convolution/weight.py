@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fgrad.backends.numpy.convolution.code import Code, N
+from fgrad.backends.numpy.code import Code, N
 
 AXIS = ("inside", "outside", "taps", "period", "step", "table")
 HEAD = ("x", "ct", "sums", "images", "parts", "groups", "taps", "c_blocks", "channels", "x_row", "x_pixel", "y_row", "y_pixel",

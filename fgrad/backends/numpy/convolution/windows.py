@@ -10,7 +10,7 @@ from itertools import product
 from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import E
-from fgrad.backends.numpy.convolution.code import Code, N
+from fgrad.backends.numpy.code import Code, N
 
 AXIS = ("inside", "outside", "stride", "low", "dilation")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fgrad.backends.numpy.asm import E
-from fgrad.backends.numpy.convolution.code import Code, N
+from fgrad.backends.numpy.code import Code, N
 
 POINTS = 36
 APART = 16  # elements more between points: whole pages apart, all 36 would fall into one set of the cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fgrad.backends.numpy.asm import E
-from fgrad.backends.numpy.convolution.code import Code, N
+from fgrad.backends.numpy.code import Code, N
 from fgrad.backends.numpy.convolution.winograd import APART, POINTS, Form, Tiles, is_odd
 
 PLACE = ("height", "width", "out_height", "out_width", "low_y", "low_x", "rows", "columns", "tiles")

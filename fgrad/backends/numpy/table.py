@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy.convolution.code import NAME
-from fgrad.backends.numpy.convolution.recipe import ALIGN, FREE, Place, Recipe, Step
+from fgrad.backends.numpy.code import NAME, name_of
 from fgrad.backends.numpy.jit import compile_text, define
+from fgrad.backends.numpy.recipe import ALIGN, FREE, Place, Recipe, Step
 
 KERNELS: dict[str, Callable[..., None]] = {}
 LOCK = Lock()
-
-
-def name_of(text: str) -> str:
-    """The name under which other code calls a kernel."""
-    return f"{NAME}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def kernel(text: str) -> Callable[..., None]:

@@ -1,9 +1,14 @@
-"""What a convolution comes to: kernels one after the other, with the words of each."""
+"""What a convolution or a product comes to: kernels one after the other, with the words of each."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from fgrad.backends.numpy.asm import Asm
+from fgrad.backends.numpy.code import name_of
+from fgrad.backends.numpy.tasks import PARALLEL
 
 ALIGN = 64
 PARTS = 16  # pieces that a kernel's tasks are given out in, at most
@@ -63,3 +68,27 @@ class Memory:
         """Working memories for all threads: where they are and the bytes of each, a multiple of ALIGN."""
         each = -(-nbytes // ALIGN) * ALIGN
         return self.take(ALIGN + SLOTS * each), each
+
+
+def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> None:
+    """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory. cell: place for `widest` words."""
+    asm.declares["fgrad_parallel"] = PARALLEL
+    for step in recipe.steps:
+        name = name_of(step.text)
+        asm.declares[name] = f"declare void @{name}(ptr, i64, i64)"
+        for k, word in enumerate((step.chunk, step.tasks, *step.words)):
+            at = asm.op(f"getelementptr inbounds i64, ptr {cell}, i64 {k}")
+            if isinstance(word, Place):
+                base = addresses[word.name]
+                asm.do(f"store ptr {asm.op(f'getelementptr inbounds i8, ptr {base}, i64 {word.offset}')}, ptr {at}")
+            else:
+                asm.do(f"store i64 {word}, ptr {at}")
+        if step.claims >= 0:
+            claims = asm.op(f"getelementptr inbounds i8, ptr {addresses['memory']}, i64 {step.claims}")
+            asm.do(f"store i64 {FREE}, ptr {claims}")
+        asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")
+
+
+def widest(recipe: Recipe) -> int:
+    """Words that the kernel with the most arguments takes."""
+    return max([len(step.words) for step in recipe.steps]) + 2

@@ -6,6 +6,7 @@ other. `args` are words of 8 bytes: tasks in a part, tasks in all, then addresse
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +15,11 @@ from fgrad.backends.numpy.jit import host
 
 NAME = "fgrad_kernel"  # of every kernel, until the table gives it one by its text
 WIDTH = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
+
+
+def name_of(text: str) -> str:
+    """The name under which other code calls a kernel."""
+    return f"{NAME}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def lanes_for(dtype: str) -> int:
