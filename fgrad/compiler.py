@@ -77,8 +77,10 @@ def wrap_numpy(fn: Any) -> Any:
 
     @functools.wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = tree.map(lambda x: x.numpy() if isinstance(x, Tensor) else x, (args, kwargs))
-        return tree.map(lambda x: from_numpy(x) if isinstance(x, np.ndarray) else x, fn(*args, **kwargs))
+        leaves, spec = tree.flatten((args, kwargs))
+        args, kwargs = tree.restore(spec, [x.numpy() if isinstance(x, Tensor) else x for x in leaves])
+        leaves, spec = tree.flatten(fn(*args, **kwargs))
+        return tree.restore(spec, [from_numpy(x) if isinstance(x, np.ndarray) else x for x in leaves])
 
     return wrapped
 

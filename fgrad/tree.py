@@ -1,12 +1,15 @@
 """Pytrees: optree's registry under JAX's names, with a flattener written out for each structure met on a hot path.
 
 Imports `errors` only. Nodes are dict (keys sorted), list, tuple, NamedTuple, OrderedDict, defaultdict, deque, None
-(an empty node) and registered classes; everything else is a leaf.
+(an empty node) and registered classes; everything else is a leaf.  JAX's trees have sorted dicts, which `unflatten` and
+`map` build; PyTorch's keep the order of insertion, which `restore` and `flatten_ordered` do.
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +24,7 @@ __all__ = [
     "all",
     "broadcast",
     "flatten",
+    "flatten_ordered",
     "flatten_with_path",
     "keystr",
     "leaves",
@@ -29,6 +33,7 @@ __all__ = [
     "map_with_path",
     "reduce",
     "register",
+    "restore",
     "structure",
     "transpose",
     "unflatten",
@@ -36,6 +41,7 @@ __all__ = [
 
 Structure = Any  # optree.PyTreeSpec, or None for a bare leaf on hot paths
 _NAMESPACE = "fgrad"
+_ORDERED = "fgrad.ordered"  # the same classes, dicts in order of insertion
 _all = all
 _map = map
 
@@ -49,6 +55,16 @@ def _optree() -> Any:
     while _PENDING:
         _PENDING.pop()(optree)
     return optree
+
+
+def _order(optree: Any) -> None:
+    """Lets dicts of _ORDERED keep their order, until Python ends."""
+    switch = optree.dict_insertion_ordered(True, namespace=_ORDERED)
+    switch.__enter__()
+    atexit.register(switch.__exit__, None, None, None)
+
+
+_PENDING.append(_order)
 
 
 def _user() -> Where | None:
@@ -75,9 +91,38 @@ def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Struct
     return _optree().tree_structure(tree, is_leaf, namespace=_NAMESPACE)
 
 
+def flatten_ordered(tree: Any) -> tuple[list[Any], Structure]:
+    """As `flatten` with dicts in order of insertion: structures are equal only for dicts of one order."""
+    found, spec = _optree().tree_flatten(tree, namespace=_ORDERED)
+    return found, spec
+
+
 def unflatten(treedef: Structure, leaves: Iterable[Any]) -> Any:
-    """The tree of structure `treedef` with these leaves."""
+    """The tree of structure `treedef` with these leaves; keys of dicts are sorted."""
+    return _sorted(treedef).unflatten(leaves)
+
+
+def restore(treedef: Structure, leaves: Iterable[Any]) -> Any:
+    """The tree of structure `treedef` with these leaves; dicts have their keys in the order in which `flatten` found them."""
     return _optree().tree_unflatten(treedef, leaves)
+
+
+def _sorted(spec: Structure) -> Structure:
+    """A structure whose dicts remember no order of insertion."""
+    return spec if spec.is_leaf() else spec.transform(_sorted_node)
+
+
+def _sorted_node(node: Structure) -> Structure:
+    """A structure of one level, sorted."""
+    if node.type is not dict and node.type is not defaultdict:
+        return node
+    optree = _optree()
+    leaf = optree.treespec_leaf(namespace=_NAMESPACE)
+    keys = dict.fromkeys(node.entries(), leaf)
+    if node.type is dict:
+        return optree.treespec_dict(keys, namespace=_NAMESPACE)
+    factory = node.unflatten(keys).default_factory
+    return optree.treespec_defaultdict(factory, keys, namespace=_NAMESPACE)
 
 
 def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:  # noqa: A001
@@ -86,15 +131,15 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], b
     >>> map(lambda x, y: x + y, {"a": 1, "b": (2, 3)}, {"a": 10, "b": (20, 30)})
     {'a': 11, 'b': (22, 33)}
     """
+    flat, spec = flatten(tree, is_leaf)
     try:
-        return _optree().tree_map(f, tree, *rest, is_leaf=is_leaf, namespace=_NAMESPACE)
+        others = [spec.flatten_up_to(t) for t in rest]
     except ValueError as e:
-        if not rest or isinstance(e, TreeError) or "mismatch" not in str(e).lower():
-            raise
         found = " and ".join(str(structure(t, is_leaf)) for t in (tree, *rest))
         raise TreeError(
             f"tree.map: the trees differ in structure: {found}", where=_user(), fix="give trees of one structure"
         ) from e
+    return unflatten(spec, _map(f, flat, *others))
 
 
 _ABSENT: Any = object()
@@ -125,18 +170,19 @@ def broadcast(prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] |
     [(1, 1), 2]
     """
     try:
-        return _optree().tree_broadcast_prefix(prefix_tree, full_tree, is_leaf, namespace=_NAMESPACE)
+        made = _optree().tree_broadcast_prefix(prefix_tree, full_tree, is_leaf, namespace=_NAMESPACE)
     except ValueError as e:
         raise TreeError(
             f"tree.broadcast: {structure(prefix_tree)} is no prefix of {structure(full_tree)}", where=_user(), fix="give a prefix"
         ) from e
+    return map(lambda x: x, made, is_leaf=is_leaf)
 
 
 def transpose(outer_treedef: Structure, inner_treedef: Structure | None, pytree_to_transpose: Any) -> Any:
     """A tree of structure `outer_treedef` of `inner_treedef` trees turned into inner of outer; None: inner is what is there."""
     if inner_treedef is None:
         inner_treedef = structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
-    return _optree().tree_transpose(outer_treedef, inner_treedef, pytree_to_transpose)
+    return _optree().tree_transpose(_sorted(outer_treedef), _sorted(inner_treedef), pytree_to_transpose)
 
 
 # paths ---------------------------------------------------------------------------------------------------------------
@@ -237,7 +283,8 @@ def register(
     """
 
     def enter(optree: Any) -> None:
-        optree.register_pytree_node(cls, lambda x: (*flatten_node(x), None)[:3], unflatten_node, namespace=_NAMESPACE)
+        for namespace in (_NAMESPACE, _ORDERED):
+            optree.register_pytree_node(cls, lambda x: (*flatten_node(x), None)[:3], unflatten_node, namespace=namespace)
 
     _PENDING.append(enter)
 

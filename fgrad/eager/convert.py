@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fgrad import tree
 from fgrad.eager.cell import Cell, concrete
 from fgrad.errors import DtypeError, TraceError
 from fgrad.ir.apply import caller
@@ -71,3 +73,12 @@ def as_cell(x: Any, cls: type[Cell] | None = None) -> Any:
         where=caller(),
         fix="pass it through static_argnums, or close over it",
     )
+
+
+def assemble(spec: tree.Structure, leaves: Sequence[Any], like: Sequence[Any] | None = None) -> Any:
+    """A tree of results: where tensors are among the leaves (or among `like`) PyTorch's, its dicts in order of insertion, else JAX's, sorted."""
+    if spec.is_leaf():
+        return leaves[0]
+    tensor = dict.get(FACES, "tensor")
+    torch_like = tensor is not None and any(isinstance(x, tensor) for x in (leaves if like is None else like))
+    return (tree.restore if torch_like else tree.unflatten)(spec, leaves)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fgrad import tree
 from fgrad.eager.cell import Cell
-from fgrad.eager.convert import as_cell
+from fgrad.eager.convert import as_cell, assemble
 from fgrad.eager.enter import enter
 from fgrad.eager.marks import Marked, check_inputs, check_outputs, deeper, result_cells, scalar_output, split_argnums
 from fgrad.eager.record import wrap
@@ -81,8 +81,8 @@ def value_and_grad(
             found = memo(tape, key, lambda: scalar_gradient(values, marks, marked.operands(tape)))
         cells = wrap_like([y, *aux_cells, *marked.cells], tape, found)
         n = 1 + len(aux_cells)
-        grads = tree.unflatten(marked.spec, cells[n:])
-        value = (cells[0], tree.unflatten(aux_spec, cells[1:n])) if has_aux else cells[0]
+        grads = assemble(marked.spec, cells[n:])
+        value = (cells[0], assemble(aux_spec, cells[1:n])) if has_aux else cells[0]
         return value, grads[0] if one else grads
 
     return function
@@ -190,11 +190,11 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     def vjp_fn(ct: Any) -> Any:
         given = matching(ct, spec, cells, "vjp_fn")
         found = linear(given)
-        return tree.unflatten(marked.spec, wrap_like(marked.cells, THREAD.tape, found))
+        return assemble(marked.spec, wrap_like(marked.cells, THREAD.tape, found))
 
-    y = tree.unflatten(spec, results[: len(cells)])
+    y = assemble(spec, results[: len(cells)])
     if has_aux:
-        return y, vjp_fn, tree.unflatten(aux_spec, results[len(cells) :])
+        return y, vjp_fn, assemble(aux_spec, results[len(cells) :])
     return y, vjp_fn
 
 
@@ -245,8 +245,8 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux:
 
         found = memo(tape, ("jvp", n, tuple(values), tuple(seeds.items())), make)
     made = wrap_like([*cells, *aux_cells, *cells], tape, found)
-    y, dy = tree.unflatten(spec, made[:n]), tree.unflatten(spec, made[len(values) :])
-    return (y, dy, tree.unflatten(aux_spec, made[n : len(values)])) if has_aux else (y, dy)
+    y, dy = assemble(spec, made[:n]), assemble(spec, made[len(values) :])
+    return (y, dy, assemble(aux_spec, made[n : len(values)])) if has_aux else (y, dy)
 
 
 def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
@@ -276,10 +276,10 @@ def linearize(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 
     def f_jvp(*tangents: Any) -> Any:
         given = matching(tangents, marked.spec, marked.cells, "f_jvp")
-        return tree.unflatten(spec, wrap_like(cells, THREAD.tape, linear(given)))
+        return assemble(spec, wrap_like(cells, THREAD.tape, linear(given)))
 
-    y = tree.unflatten(spec, results[:n])
-    return (y, f_jvp, tree.unflatten(aux_spec, results[n:])) if has_aux else (y, f_jvp)
+    y = assemble(spec, results[:n])
+    return (y, f_jvp, assemble(aux_spec, results[n:])) if has_aux else (y, f_jvp)
 
 
 def basis(kind: Any) -> Value:
@@ -316,10 +316,10 @@ def jacobian(f: Function, argnums: int | Sequence[int], has_aux: bool, holomorph
             found = memo(tape, key, lambda: substitute([*make(ys, marks, operands), *values[len(cells) :]], operands))
         blocks = wrap_like([c for c in cells for _ in marks], tape, found[: len(ys) * len(marks)])
         m = len(marks)
-        per_output = [tree.unflatten(marked.spec, blocks[i * m : (i + 1) * m]) for i in range(len(ys))]
-        jac = tree.unflatten(spec, [p[0] if one else p for p in per_output])
+        per_output = [assemble(marked.spec, blocks[i * m : (i + 1) * m]) for i in range(len(ys))]
+        jac = assemble(spec, [p[0] if one else p for p in per_output], cells)
         if has_aux:
-            return jac, tree.unflatten(aux_spec, wrap_like(aux_cells, tape, found[len(ys) * m :]))
+            return jac, assemble(aux_spec, wrap_like(aux_cells, tape, found[len(ys) * m :]))
         return jac
 
     return function

@@ -8,7 +8,7 @@ from typing import Any
 
 from fgrad import tree
 from fgrad.eager.cell import Cell
-from fgrad.eager.convert import as_cell
+from fgrad.eager.convert import as_cell, assemble
 from fgrad.eager.enter import STOP, enter, intern
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape
@@ -42,7 +42,7 @@ class Marked:
         leaves, self.spec = tree.flatten(arg)
         self.cells = [as_cell(x) for x in leaves]
         self.marks = [mark(t, depth) if t._type.inexact else t for t in self.cells]
-        self.tree = tree.unflatten(self.spec, self.marks)
+        self.tree = assemble(self.spec, self.marks)
 
     def values(self, tape: Tape) -> list[Value]:
         """The marks on `tape`."""

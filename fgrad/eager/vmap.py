@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fgrad import tree
 from fgrad.eager.cell import Cell
-from fgrad.eager.convert import FACES, as_cell
+from fgrad.eager.convert import FACES, as_cell, assemble
 from fgrad.eager.enter import enter
 from fgrad.eager.operands import recorded as recorded_cell
 from fgrad.eager.record import wrap
@@ -69,7 +69,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         n = common_size(cells, axes, axis_size)
         kinds = [t._type.with_shape(drop(t._type.shape, a)) for t, a in zip(cells, axes, strict=True)]
         given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
-        build = tree.unflattener(spec)
+        build = partial(assemble, spec)
         if axis_name is None:
             recorded = record_function(fun, NAMES[randomness], given, build)
         else:
@@ -97,7 +97,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
             wrap(c or default, tape, place(v, moved, a, n))
             for (v, moved), a, c in zip(found, out_leaf_axes, recorded.classes, strict=True)
         ]
-        return tree.unflatten(recorded.out_spec, done)
+        return assemble(recorded.out_spec, done)
 
     return function
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fgrad import tree
 from fgrad.eager import grad as transforms
 from fgrad.errors import ArgumentError
 from fgrad.functions.arrange import stack
@@ -118,6 +117,6 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
                             fix="call train() or eval() on all of them")  # fmt: skip
     if len({type(m) for m in models}) > 1:
         raise ArgumentError("stack_module_state: Expected all models to be of the same class.", where=caller(), fix="stack each class alone")
-    params, buffers = [tree.map(lambda *ts: stack([t.detach() for t in ts]), *found) for found in (
+    params, buffers = [{k: stack([named[k].detach() for named in found]) for k in found[0]} for found in (
         [dict(m.named_parameters()) for m in models], [dict(m.named_buffers()) for m in models])]  # fmt: skip
     return {k: v.requires_grad_() for k, v in params.items()}, buffers

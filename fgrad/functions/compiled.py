@@ -55,7 +55,7 @@ class Compiled:
         """Records the call the first time these types are seen; falls back to the original where it can't."""
         if _STANCE[0] == "force_eager" or THREAD.axes:  # a recording that holds a named axis of vmap would outlive it
             return self._original(*args, **kwargs)
-        leaves, spec = tree.flatten((args, kwargs))
+        leaves, spec = tree.flatten_ordered((args, kwargs))
         cells = [x for x in leaves if isinstance(x, Cell)]
         key = self._key(leaves, spec)
         found = self._known.get(key) if key is not None else None
@@ -98,7 +98,7 @@ class Compiled:
         def build(cells: list[Any]) -> Any:
             made[:] = cells
             stand_ins = iter(made)
-            return tree.unflatten(spec, [next(stand_ins) if isinstance(x, Cell) else x for x in leaves])
+            return tree.restore(spec, [next(stand_ins) if isinstance(x, Cell) else x for x in leaves])
 
         depth = THREAD.compiling
         THREAD.compiling = depth + 1
@@ -130,7 +130,7 @@ def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
         for c, v in zip(recorded.classes, values, strict=False)
     ]
     land(tape, held)
-    return tree.unflatten(recorded.out_spec, out)
+    return tree.restore(recorded.out_spec, out)
 
 
 def compile(model: Callable[..., Any] | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,  # noqa: A001

@@ -35,7 +35,8 @@ def is_complex(input: Any) -> bool:
 
 def mirrored(cotangents: Any) -> Any:
     """A tree of cotangents between the engine's convention and PyTorch's: for complex numbers one is the conjugate of the other."""
-    return tree.map(lambda x: conj(x) if is_complex(x) else x, cotangents)
+    leaves, spec = tree.flatten(cotangents)
+    return tree.restore(spec, [conj(x) if is_complex(x) else x for x in leaves])
 
 
 def real(input: Any) -> Any:

@@ -35,10 +35,15 @@ def _word(x: Any, number: Iterator[int]) -> str:
     return f"static {json.dumps(x)}"
 
 
+def _known(x: Any, number: Iterator[int]) -> Any:
+    """The word of a cell's type, or of something else."""
+    return _word(x._type if isinstance(x, Cell) else x, number)
+
+
 def described(leaves: Sequence[Any], spec: Any) -> Any:
     """Arguments (tensors by their types) as a tree of words."""
     number = iter(range(len(leaves)))
-    return tree.unflatten(spec, [_word(x, number) for x in leaves])
+    return tree.restore(spec, [_word(x, number) for x in leaves])
 
 
 def save(m: Compiled, f: Any, _extra_files: Any = None) -> None:
@@ -64,7 +69,7 @@ def save(m: Compiled, f: Any, _extra_files: Any = None) -> None:
         read = [names.setdefault(id(t), f"constant{len(names)}") for t in r.captured]
         tensors.update(zip(read, r.captured, strict=True))
         programs.append({"arguments": described(leaves, spec), "graph": to_json(r.graph), "reads": read,
-                         "results": tree.unflatten(r.out_spec, list(range(r.n_out))), "tensors": [c is not None for c in r.classes]})  # fmt: skip
+                         "results": tree.restore(r.out_spec, list(range(r.n_out))), "tensors": [c is not None for c in r.classes]})  # fmt: skip
     if not programs:
         raise ArgumentError("jit.save: nothing is recorded yet", where=caller(), fix="call it once, or use trace with example inputs")
     save_tree({"fgrad_program": VERSION, "programs": programs, "tensors": {k: t.detach() for k, t in tensors.items()}}, f)
@@ -82,6 +87,16 @@ class _Specialisation:
             return tuple(substitute(graph.outputs, dict(zip(graph.inputs, values, strict=True))))
 
         self.rule = rule
+
+    def matched(self, given: Any) -> list[Any] | None:
+        """The leaves of arguments in this recording's order, or None if they are of another structure or of other types."""
+        words, spec = tree.flatten_ordered(self.arguments)
+        try:
+            leaves: list[Any] = spec.flatten_up_to(given)
+        except ValueError:
+            return None
+        number = iter(range(len(words)))
+        return leaves if tree.structure(given) == tree.structure(self.arguments) and words == [_known(x, number) for x in leaves] else None
 
 
 class Program:
@@ -110,16 +125,16 @@ class Program:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the recording for these types; ArgumentError if there is none."""
-        leaves, spec = tree.flatten((args, kwargs))
-        words = described([x._type if isinstance(x, Cell) else x for x in leaves], spec)
-        found = next((s for s in self._known if s.arguments == words), None)
+        found, leaves = next(((s, flat) for s in self._known if (flat := s.matched((args, kwargs))) is not None), (None, []))
         if found is None:
+            leaves, spec = tree.flatten_ordered((args, kwargs))
+            words = described([x._type if isinstance(x, Cell) else x for x in leaves], spec)
             known = "; ".join(", ".join(tree.leaves(s.arguments)) for s in self._known)
             raise ArgumentError(f"this program has no recording for ({', '.join(tree.leaves(words))}), only for: {known}", where=caller(),
                                 fix="call it with those types, or record and save it for these too")  # fmt: skip
         cells = [x for x in leaves if isinstance(x, Cell)]
         out = compose_many(found.rule, *cells, *[self._tensors[k] for k in found.reads])
-        return tree.unflatten(found.results, [t if is_tensor else t.item() for t, is_tensor in zip(out, found.tensors, strict=True)])
+        return tree.restore(found.results, [t if is_tensor else t.item() for t, is_tensor in zip(out, found.tensors, strict=True)])
 
 
 def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_shapes: bool = False) -> Program:
