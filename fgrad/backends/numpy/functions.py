@@ -208,19 +208,6 @@ def erf(m: LLVM, x: E) -> E:
     return keep_nan(m, x, m.select(m.lt(a, m.const(1, a)), near, far))
 
 
-def power(m: LLVM, x: E, y: E) -> E:
-    """x**y for a few known `y`; others stay a library call."""
-    if y.const == 3:
-        return m.mul(m.mul(x, x), x)
-    if y.const == -1:
-        return m.div(m.const(1, x), x)
-    if y.const == -2:
-        return m.div(m.const(1, x), m.mul(x, x))
-    if y.const == 4:
-        return m.mul(m.mul(x, x), m.mul(x, x))
-    raise NotImplementedError("pow")
-
-
 FUNCTIONS: dict[str, Callable[..., E]] = {
     "exp": exp,
     "exp2": exp2,
@@ -231,5 +218,4 @@ FUNCTIONS: dict[str, Callable[..., E]] = {
     "log10": scaled_log(0.4342944819032518),
     "tanh": tanh,
     "erf": erf,
-    "pow": power,
 }

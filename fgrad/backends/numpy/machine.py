@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.backends.numpy.asm import NBYTES, TYPES, Asm, E, number, vector
-from fgrad.backends.numpy.functions import FUNCTIONS
+from fgrad.backends.numpy.mathematics import FUNCTIONS
 
 FLOAT = ("float32", "float64")
 
@@ -217,5 +217,5 @@ class LLVM:
         function: Any = FUNCTIONS.get(name)
         if function is None or xs[0].dtype not in FLOAT:
             raise NotImplementedError(f"{name} of {xs[0].dtype}")
-        result: E = function(self, *xs)
+        result: E = function(self, *xs, **params)
         return result

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from fgrad.backends.numpy.loops import Loops
 from fgrad.ir.graph import Graph, Value
+from fgrad.ir.machine import CALLS
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape
 from fgrad.passes.spaces import is_free
 
-COSTLY = frozenset(("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "tanh", "erf", "sigmoid", "sin", "cos", "pow"))
+COSTLY = frozenset((*CALLS, "sigmoid"))
 WORTH = 5000  # nanoseconds below which one thread is as good
 TASK = 2500  # and those a task should take at least
 MOST = 16  # tasks: sums over tasks are added up one after the other
