@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.backends.numpy import calls, pool
-from fgrad.backends.numpy.blas import Threads, products
+from fgrad.backends.numpy.blas import Threads
 from fgrad.backends.numpy.capable import able
 from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.native import Native
@@ -50,21 +50,21 @@ if hasattr(os, "register_at_fork"):
 PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v: False)
 
 
-def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> Code:
-    """Code for a graph after passes. kernels: plain, tiled or native."""
+def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threads, Code]:
+    """Code for a graph after passes, and the threads of NumPy's that suit it. kernels: plain, tiled or native."""
     if kernels == "plain":
-        return Writer(graph, donated, plan_memory(graph, donated, graph.values(), PLAIN)).code()
+        return Threads(graph.values()), Writer(graph, donated, plan_memory(graph, donated, graph.values(), PLAIN)).code()
     last = frozenset(graph.outputs[i] for i in donated)
     graph = fuse(graph, able, last)
     order = schedule(graph, last)
     if kernels == "tiled":
         tiler = Tiler()
-        return Writer(graph, donated, plan_memory(graph, donated, order, tiler.target), tiler.step).code()
+        return Threads(order), Writer(graph, donated, plan_memory(graph, donated, order, tiler.target), tiler.step).code()
     native = Native()
     plan = plan_memory(graph, donated, order, native.target)
     code = Writer(graph, donated, plan, native.step, native.flush).code()
     code.scope.update(native.compiled())
-    return code
+    return Threads(native.left), code
 
 
 class Program:
@@ -74,11 +74,9 @@ class Program:
         self.donated, self.kernels = dict(donated), kernels
         self.graph = run(graph, NUMPY)
         self.calls = 0
-        self.threads = Threads(self.graph)
         self.compiled: Future[None] | None = None  # the native code, once asked for
-        self.frames = Frames(build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels))
-        if kernels == "native":
-            self.threads = Threads(self.graph, alone=bool(products()))
+        self.threads, code = build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels)
+        self.frames = Frames(code)
 
     @property
     def source(self) -> str:
@@ -93,8 +91,8 @@ class Program:
     def specialise(self) -> None:
         """Swaps native code in; without llvmlite, the tiled code stays."""
         try:
-            frames = Frames(build(self.graph, self.donated, "native"))
-            self.threads, self.frames = Threads(self.graph, alone=bool(products())), frames  # in this order: calls go on meanwhile
+            threads, code = build(self.graph, self.donated, "native")
+            self.threads, self.frames = threads, Frames(code)  # in this order: calls go on meanwhile
         except MissingError:
             self.kernels = "tiled"
         except Exception as e:  # noqa: BLE001  # tiled code computes the same: say so once, and go on

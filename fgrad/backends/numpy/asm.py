@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -166,6 +166,17 @@ class Asm:
         if dtype == "bool":
             text = self.op(f"icmp ne {kind} {text}, zeroinitializer" if lanes > 1 else f"icmp ne i8 {text}, 0")
         return E(text, dtype, lanes)
+
+    def turned(self, rows: Sequence[str], kind: str) -> list[str]:
+        """The columns of as many vectors as each has elements, a power of two."""
+        n = len(rows)
+        many = vector(kind, n)
+        halves = [", ".join(f"i32 {k // 2 + n * (k % 2)}" for k in range(first, first + n)) for first in (0, n)]
+        found = list(rows)
+        for _ in range(n.bit_length() - 1):  # perfect shuffles of halves: after log2(n) of them rows are columns
+            pairs = list(zip(found[: n // 2], found[n // 2 :], strict=True))
+            found = [self.op(f"shufflevector {many} {a}, {many} {b}, <{n} x i32> <{mask}>") for a, b in pairs for mask in halves]
+        return found
 
     def store(self, x: E, pointer: str, mask: str | None = None) -> None:
         """Elements to memory, only lanes in the mask."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from fgrad.ir.cost import node_cost
-from fgrad.ir.graph import Graph, Value
+from fgrad.ir.graph import Value
 from fgrad.ir.regions import subgraphs
 from fgrad.settings import current
 
 SMALL = 10_000_000  # flops of one product below which a second thread does not pay
 NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads")  # fmt: skip
-PRODUCTS = ("scipy_cblas_{}64_", "cblas_{}64_")  # with sizes of 8 bytes
 
 
 @cache
@@ -39,16 +38,6 @@ def library() -> ctypes.CDLL | None:
 
 
 @cache
-def products() -> dict[str, Any]:
-    """The library's products of matrices and vectors, by the names that kernels call them; empty if it has not all of them."""
-    found = {
-        f"fgrad_{kind}": getattr(library(), name.format(kind))
-        for kind in ("sgemm", "dgemm", "sgemv", "dgemv") for name in PRODUCTS if hasattr(library(), name.format(kind))
-    }  # fmt: skip
-    return found if len(found) == 4 and control() is not None else {}
-
-
-@cache
 def control() -> tuple[Callable[[int], None], Callable[[], int]] | None:
     """(set, get) the number of threads of NumPy's OpenBLAS; None if NumPy uses another library."""
     for name in NAMES:
@@ -57,15 +46,15 @@ def control() -> tuple[Callable[[int], None], Callable[[], int]] | None:
     return None
 
 
-def largest_product(graph: Graph) -> int:
-    """Flops of the largest single matrix product that running `graph` comes to."""
-    return max([product(v) for v in graph.values()], default=0)
+def largest_product(nodes: Iterable[Value]) -> int:
+    """Flops of the largest single matrix product that computing `nodes` comes to."""
+    return max([product(v) for v in nodes], default=0)
 
 
 def product(v: Value) -> int:
     """Flops of the largest product one node calls the library for; a convolution calls it once a tap."""
     assert v.prim is not None
-    inner = [largest_product(g) for g in subgraphs(v)]
+    inner = [largest_product(g.values()) for g in subgraphs(v)]
     if inner:
         return max(inner)
     if v.prim.name == "dot_general":
@@ -79,10 +68,10 @@ def product(v: Value) -> int:
 class Threads:
     """Runs a program's calls on as many threads as suit it, and puts the library's number back."""
 
-    def __init__(self, graph: Graph, alone: bool = False) -> None:
-        """alone: the program calls products from threads of its own, so the library uses one for each."""
-        size = largest_product(graph)
-        self.products, self.single = size > 0, alone or size < SMALL
+    def __init__(self, nodes: Iterable[Value]) -> None:
+        """nodes: those that the program calls NumPy for."""
+        size = largest_product(nodes)
+        self.products, self.single = size > 0, size < SMALL
 
     def run(self, f: Callable[[Any], Any], buffers: Any) -> Any:
         """`f(buffers)`."""

@@ -14,7 +14,7 @@ from fgrad.backends.numpy.asm import NBYTES, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.jit import host
 
 NAME = "fgrad_kernel"  # of every kernel, until the table gives it one by its text
-WIDTH = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
+WIDTH = 'attributes #0 = { nounwind "prefer-vector-width"="512" "probe-stack"="inline-asm" }'  # frames may be large
 
 
 def name_of(text: str) -> str:
@@ -95,6 +95,10 @@ class N:
     def min(self, y: N | int) -> N:
         """The smaller of the two."""
         return self.code.select(self < y, self, self.code.n(y))
+
+    def max(self, y: N | int) -> N:
+        """The larger of the two."""
+        return self.code.select(self < y, self.code.n(y), self)
 
 
 class Code(Asm):

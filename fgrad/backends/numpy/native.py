@@ -9,20 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import blas, calls, gemm, moves, pool
+from fgrad.backends.numpy import calls, moves, pool
 from fgrad.backends.numpy.asm import Asm, E
 from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
 from fgrad.backends.numpy.convolution.nodes import Convolutions
-from fgrad.backends.numpy.jit import compile_text, define, host
+from fgrad.backends.numpy.gemm.oriented import oriented
+from fgrad.backends.numpy.gemm.plan import step as product_step
+from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM
 from fgrad.backends.numpy.moves import Moves
+from fgrad.backends.numpy.recipe import Recipe, emit
 from fgrad.backends.numpy.runs import Memory, elements
 from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
+from fgrad.backends.numpy.table import kernel
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_fused, nest_of
@@ -52,6 +56,8 @@ class Native:
         self.groups: list[str] = []  # functions over tasks
         self.arity: dict[str, int] = {}
         self.declares: dict[str, str] = {}
+        self.left: list[Value] = []  # nodes that stay calls of NumPy
+        self.texts: dict[str, None] = {}  # of kernels by name that are called
         self.convolutions = Convolutions()
         self.leaves: dict[Value, str] = {}  # pointers of the inputs of loops' bodies
         self.results: dict[Block, list[str]] = {}  # and of their results
@@ -127,6 +133,7 @@ class Native:
                 self.wrote(block, v)
             else:
                 self.flush(block)
+                self.left.append(v)
                 block.step(v)
             return
         graph: Graph = v.params[0]
@@ -277,14 +284,15 @@ class Native:
         return Memory(pointer, elements(x, nbytes))
 
     def product(self, block: Block, v: Value) -> bool:
-        """Writes a product of matrices as calls of BLAS; False if it has to stay a call of NumPy."""
-        if v.prim is None or v.prim.name != "dot_general" or not blas.products() or not self.reachable(block, v):
+        """Writes a product of matrices; False if it has to stay a call of NumPy."""
+        if v.prim is None or v.prim.name != "dot_general" or not self.reachable(block, v):
             return False
-        p = gemm.oriented(v, [self.memory(block, x) for x in v.operands], Memory(self.slot(block, (v, 0), v), elements(v, None)))
+        p = oriented(v, [self.memory(block, x) for x in v.operands], Memory(self.slot(block, (v, 0), v), elements(v, None)))
         if p is None:
             return False
-        text = gemm.emit(self.asm, p, self.name("product"))
-        self.groups.extend([text] if text is not None else [])
+        step = product_step(p)
+        emit(self.asm, Recipe((step,), 0), {"a": p.a.pointer, "b": p.b.pointer, "c": p.c.pointer})
+        self.texts[step.text] = None
         return True
 
     def number(self, block: Block, v: Value) -> bool:
@@ -353,10 +361,8 @@ class Native:
         """The functions of the program, by name."""
         if "fgrad_parallel" in self.declares:
             pool.load()
-        self.convolutions.load()
-        for name, function in blas.products().items():
-            if name in self.declares:
-                define(name, function)
+        for text in (*self.convolutions.texts, *self.texts):
+            kernel(text)
         return compile_text(self.text(), self.arity) if self.functions else {}
 
 

@@ -70,9 +70,9 @@ class Memory:
         return self.take(ALIGN + SLOTS * each), each
 
 
-def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> None:
-    """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory. cell: place for `widest` words."""
-    asm.declares["fgrad_parallel"] = PARALLEL
+def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str]) -> None:
+    """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory."""
+    cell = asm.entry(f"alloca [{max([len(step.words) for step in recipe.steps]) + 2} x i64], align 64")
     for step in recipe.steps:
         name = name_of(step.text)
         asm.declares[name] = f"declare void @{name}(ptr, i64, i64)"
@@ -86,9 +86,8 @@ def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str], cell: str) -> N
         if step.claims >= 0:
             claims = asm.op(f"getelementptr inbounds i8, ptr {addresses['memory']}, i64 {step.claims}")
             asm.do(f"store i64 {FREE}, ptr {claims}")
-        asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")
-
-
-def widest(recipe: Recipe) -> int:
-    """Words that the kernel with the most arguments takes."""
-    return max([len(step.words) for step in recipe.steps]) + 2
+        if step.parts == 1:
+            asm.do(f"call void @{name}(ptr {cell}, i64 0, i64 1)")
+        else:
+            asm.declares["fgrad_parallel"] = PARALLEL
+            asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")

@@ -132,15 +132,8 @@ class Mover:
     def turn(self, source: str, step: int, target: str, to: int) -> None:
         """A block of `lanes` by `lanes`: rows that are `step` apart become columns of rows that are `to` apart."""
         n = self.lanes
-        many = f"<{n} x {self.kind}>"
         rows = [self.load(self.at(source, k, step), n) for k in range(n)]
-        halves = [", ".join(f"i32 {k // 2 + n * (k % 2)}" for k in range(first, first + n)) for first in (0, n)]
-        for _ in range(n.bit_length() - 1):  # perfect shuffles of halves: after log2(n) of them rows are columns
-            pairs = list(zip(rows[: n // 2], rows[n // 2 :], strict=True))
-            rows = [
-                self.asm.op(f"shufflevector {many} {a}, {many} {b}, <{n} x i32> <{mask}>") for a, b in pairs for mask in halves
-            ]
-        for k, x in enumerate(rows):
+        for k, x in enumerate(self.asm.turned(rows, self.kind)):
             self.store(x, self.at(target, k, to), n)
 
 

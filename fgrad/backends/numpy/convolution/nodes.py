@@ -8,8 +8,7 @@ from fgrad.backends.numpy import convolution
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.convolution import plan_windows
-from fgrad.backends.numpy.recipe import Recipe, emit, widest
-from fgrad.backends.numpy.table import kernel
+from fgrad.backends.numpy.recipe import Recipe, emit
 from fgrad.ir.graph import Value
 from fgrad.passes.plan import padded
 from fgrad.primitives.convolve import Geometry
@@ -84,7 +83,7 @@ class Convolutions:
                 at += padded(x.type.nbytes)
         addresses[names[-1]] = function.place(block, v)[0]
         addresses["memory"] = function.arena(block.plan.scratch.get(v, 0))
-        emit(function.asm, recipe, addresses, function.asm.entry(f"alloca [{widest(recipe)} x i64], align 64"))
+        emit(function.asm, recipe, addresses)
         self.texts.update(dict.fromkeys(step.text for step in recipe.steps))
         return True
 
@@ -92,8 +91,3 @@ class Convolutions:
         """True if a kernel can read `x` where it lies."""
         a = block.plan.layout.get(x)
         return function.rooted(block, x) and (a is None or x.prim is None or bool(a.flags.c_contiguous))
-
-    def load(self) -> None:
-        """Compiles the kernels, so that programs find them by name."""
-        for text in self.texts:
-            kernel(text)
