@@ -1,6 +1,7 @@
 """JAX's lax: control flow, slices at run time, and strict names over the primitives.
 
-Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, collectives, numbered, more.
+Control flow is recorded in eager (loops, branches); here are its names, and operators, slicing, convolution, scans, collectives, numbered, ragged, patches, incomplete,
+more, various.
 """
 
 from fgrad.eager.branches import cond, switch
@@ -17,6 +18,7 @@ from fgrad.lax.convolution import (
     conv_with_general_padding,
     reduce_window,
 )
+from fgrad.lax.incomplete import betainc
 from fgrad.lax.more import *  # noqa: F403  # listed in more.__all__
 from fgrad.lax.more import __all__ as _more
 from fgrad.lax.numbered import *  # noqa: F403  # listed in numbered.__all__
@@ -24,6 +26,8 @@ from fgrad.lax.numbered import __all__ as _numbered
 from fgrad.lax.operators import *  # noqa: F403  # listed in operators.__all__
 from fgrad.lax.operators import __all__ as _operators
 from fgrad.lax.operators import reshape_ as reshape
+from fgrad.lax.patches import conv_general_dilated_local, conv_general_dilated_patches
+from fgrad.lax.ragged import RaggedDotDimensionNumbers, ragged_dot, ragged_dot_general
 from fgrad.lax.scans import associative_scan, cumlogsumexp
 from fgrad.lax.slicing import (
     dynamic_index_in_dim,
@@ -36,18 +40,25 @@ from fgrad.lax.slicing import (
     slice,
     slice_in_dim,
 )
+from fgrad.lax.various import *  # noqa: F403  # listed in various.__all__
+from fgrad.lax.various import __all__ as _various
 
 __all__ = [
     *_collectives,
     *_more,
     *_numbered,
     *_operators,
+    *_various,
     "ConvDimensionNumbers",
+    "RaggedDotDimensionNumbers",
     "associative_scan",
+    "betainc",
     "cond",
     "conv",
     "conv_dimension_numbers",
     "conv_general_dilated",
+    "conv_general_dilated_local",
+    "conv_general_dilated_patches",
     "conv_with_general_padding",
     "cumlogsumexp",
     "custom_linear_solve",
@@ -61,6 +72,8 @@ __all__ = [
     "fori_loop",
     "index_in_dim",
     "map",
+    "ragged_dot",
+    "ragged_dot_general",
     "reduce_window",
     "reshape",
     "scan",

@@ -77,6 +77,9 @@ def conv_general_dilated(lhs: Any, rhs: Any, window_strides: Sequence[int], padd
     stride = tuple(map(int, window_strides))
     spread = (1,) * rank if lhs_dilation is None else tuple(map(int, lhs_dilation))
     holes = (1,) * rank if rhs_dilation is None else tuple(map(int, rhs_dilation))
+    if isinstance(padding, str) and set(spread) - {1}:
+        raise ArgumentError(f"conv_general_dilated: padding={padding!r} with lhs_dilation={spread}", where=caller(),
+                            fix="give pairs of ints, or use conv_transpose")  # fmt: skip
     sizes = [(n - 1) * d + 1 for n, d in zip(x._type.shape[2:], spread, strict=True)]
     window = [(n - 1) * d + 1 for n, d in zip(w._type.shape[2:], holes, strict=True)]
     pads = resolve_padding(padding, sizes, window, stride)

@@ -12,6 +12,7 @@ from fgrad.eager.arrays import call
 from fgrad.eager.custom import custom_jvp
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+from fgrad.lax.incomplete import betainc_rule
 from fgrad.nn.jax_style import log_softmax, logsumexp, softmax
 from fgrad.random.gammas import gamma_slope
 from fgrad.scipy.operands import floats as floats
@@ -232,89 +233,12 @@ def gammaincc(a: Any, x: Any) -> Any:
     return _upper(*floats(a, x))
 
 
-def _fraction(a: Any, b: Any, x: Any) -> Any:
-    """Lentz's continued fraction of the incomplete beta function, for x < (a + 1) / (a + b + 2), in float64."""
-    tiny = 1e-300
-
-    def safe(v: Any) -> Any:
-        return jnp.where(jnp.abs(v) < tiny, tiny, v)
-
-    def body(state: Any) -> Any:
-        m, top, bottom, y, _ = state
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        step = y
-        for term in (even, odd):
-            bottom = 1 / safe(1 + term * bottom)
-            top = safe(1 + term / top)
-            ratio = top * bottom
-            step = step * ratio
-        return m + 1, top, bottom, step, jnp.abs(ratio - 1) < 1e-15
-
-    first = 1 / safe(1 - (a + b) * x / (a + 1))
-    one = jnp.ones_like(x)
-    state = (jnp.asarray(1.0, "float64"), one, first, first, jnp.zeros_like(x, dtype=bool))
-    return lax.while_loop(lambda s: ~jnp.all(s[4]) & (s[0] < 2000), body, state)[3]
-
-
-@custom_jvp
-def _betainc(a: Any, b: Any, x: Any) -> Any:
-    d = x.dtype
-    p, q, z = (v.astype("float64") for v in (a, b, x))
-    turned = z > (p + 1) / (p + q + 2)
-    p, q, z = jnp.where(turned, q, p), jnp.where(turned, p, q), jnp.where(turned, 1 - z, z)
-    inside = (z > 0) & (z < 1)
-    at = jnp.where(inside, z, 0.5)
-    front = jnp.exp(p * jnp.log(at) + q * jnp.log1p(-at) - betaln(p, q)) / p
-    y = jnp.where(inside, front * _fraction(p, q, jnp.where(inside, z, 0.0)), jnp.where(z <= 0, 0.0, 1.0))
-    return jnp.where(turned, 1 - y, y).astype(d)
-
-
-def _slopes(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
-    """The derivatives of the regularised incomplete beta function by a and b, term by term, in float64.
-
-    I = x^a (1-x)^b / (a B(a, b)) * the sum of T_n, T_0 = 1, T_(n+1) / T_n = x (a + b + n) / (a + 1 + n).
-    """
-
-    def body(state: Any) -> Any:
-        n, term, by_a, by_b, total, slope_a, slope_b, _ = state
-        top, low = a + b + n, a + 1 + n
-        by_a, by_b = by_a + 1 / top - 1 / low, by_b + 1 / top
-        term = term * x * top / low
-        move_a, move_b = term * by_a, term * by_b
-        done = jnp.abs(term) + jnp.abs(move_a) + jnp.abs(move_b) <= 1e-17 * (total + jnp.abs(slope_a) + jnp.abs(slope_b))
-        return n + 1, term, by_a, by_b, total + term, slope_a + move_a, slope_b + move_b, done
-
-    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
-    start = (jnp.asarray(0.0, "float64"), one, zero, zero, one, zero, zero, jnp.zeros_like(x, dtype=bool))
-    found = lax.while_loop(lambda s: ~jnp.all(s[7]) & (s[0] < 20000), body, start)
-    total, slope_a, slope_b = found[4:7]
-    front = jnp.exp(a * jnp.log(x) + b * jnp.log1p(-x) - betaln(a, b)) / a
-    both = digamma(a + b)
-    return (front * (slope_a + total * (jnp.log(x) - 1 / a - digamma(a) + both)),
-            front * (slope_b + total * (jnp.log1p(-x) - digamma(b) + both)))  # fmt: skip
-
-
-@_betainc.defjvp
-def _betainc_rule(primals: Any, tangents: Any) -> Any:
-    a, b, x = primals
-    inside = (x > 0) & (x < 1)
-    at = jnp.where(inside, x, 0.5)
-    density = jnp.exp((a - 1) * jnp.log(at) + (b - 1) * jnp.log1p(-at) - betaln(a, b))
-    p, q, z = (lax.stop_gradient(v).astype("float64") for v in (a, b, at))
-    turned = z > (p + 1) / (p + q + 2)
-    by_p, by_q = _slopes(jnp.where(turned, q, p), jnp.where(turned, p, q), jnp.where(turned, 1 - z, z))
-    by_a, by_b = jnp.where(turned, -by_q, by_p), jnp.where(turned, -by_p, by_q)
-    moves = density * tangents[2] + by_a.astype(x.dtype) * tangents[0] + by_b.astype(x.dtype) * tangents[1]
-    return _betainc(a, b, x), jnp.where(inside, moves, 0.0)
-
-
 def betainc(a: Any, b: Any, x: Any) -> Any:
     """The regularised incomplete beta function: the integral of t^(a-1) (1-t)^(b-1) from 0 to x over B(a, b).
 
     Differentiable in all three, in a and b once. Source: Press et al. 2007, §6.4.
     """
-    return _betainc(*floats(a, b, x))
+    return lax.betainc(*floats(a, b, x))
 
 
 @custom_jvp
@@ -348,7 +272,7 @@ def _betaincinv_rule(primals: Any, tangents: Any) -> Any:
     y = _betaincinv(a, b, q)
     inside = (y > 0) & (y < 1)
     at = jnp.where(inside, y, 0.5)
-    moved = _betainc_rule((a, b, at), (da, db, jnp.zeros_like(at)))[1]
+    moved = betainc_rule((a, b, at), (da, db, jnp.zeros_like(at)))[1]
     density = jnp.exp((a - 1) * jnp.log(at) + (b - 1) * jnp.log1p(-at) - betaln(a, b))
     return y, jnp.where(inside, (dq - moved) / density, jnp.nan)
 
