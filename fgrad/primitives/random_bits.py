@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fgrad.errors import DtypeError, ShapeError, Where
 from fgrad.ir.apply import primitive
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType, Type
-from fgrad.primitives.checks import check_kinds, device_of
+from fgrad.primitives.checks import check_kinds, device_of, store
+from fgrad.primitives.elementwise import elementwise
 from fgrad.primitives.shape import spread
 from fgrad.primitives.workspace import Workspace, workspace
 
 Shape = tuple[int, ...]
+UINT32 = np.dtype("uint32")
 ROUNDS = 10
 _MULTIPLY = (0xD2511F53, 0xCD9E8D57)
 _BUMP = (0x9E3779B9, 0xBB67AE85)
@@ -95,6 +99,37 @@ def _lower(xp: Any, out: Any, key: Any, offset: Any, *, shape: Shape) -> Any:
         if not out.flags.c_contiguous:
             out[...] = flat.reshape(out.shape)
     return out
+
+
+def _word(xp: Any, out: Any, index: Any, offset: Any, low: Any, high: Any) -> Any:
+    """Blocks of all words, of which one of four is kept."""
+    shape = xp.broadcast_shapes(index.shape, offset.shape, low.shape, high.shape)
+    block = xp.array(xp.broadcast_to(offset + (index >> xp.uint64(2)), shape))
+    mask = xp.uint64(0xFFFFFFFF)
+    with workspace(xp) as ws:
+        words = philox(ws, (block & mask, block >> xp.uint64(32), xp.zeros_like(block), xp.zeros_like(block)), (low, high))
+        return store(xp, out, xp.choose((index & xp.uint64(3)).astype("int64"), words).astype("uint32"))
+
+
+def _word_body(m: Any, index: Any, offset: Any, low: Any, high: Any) -> Any:
+    """The rounds of Philox; words are in the lower halves, what a product leaves above them is masked when it matters."""
+    mask, half, zero = m.const(0xFFFFFFFF, index), m.const(32, index), m.const(0, index)
+    block = m.add(offset, m.shift_right(index, m.const(2, index)))
+    c0, c1, c2, c3 = block, m.shift_right(block, half), zero, zero
+    for _ in range(ROUNDS):
+        p0 = m.mul(m.bit_and(c0, mask), m.const(_MULTIPLY[0], index))
+        p1 = m.mul(m.bit_and(c2, mask), m.const(_MULTIPLY[1], index))
+        c0 = m.bit_xor(m.bit_xor(m.shift_right(p1, half), c1), low)
+        c2 = m.bit_xor(m.bit_xor(m.shift_right(p0, half), c3), high)
+        c1, c3 = p1, p0
+        low, high = m.add(low, m.const(_BUMP[0], index)), m.add(high, m.const(_BUMP[1], index))
+    second, upper = (m.ne(m.bit_and(index, m.const(k, index)), zero) for k in (1, 2))
+    return m.convert(m.select(upper, m.select(second, c3, c2), m.select(second, c1, c0)), "uint32")
+
+
+@elementwise("u", _word, _word_body, result=lambda dtype: UINT32, flops=lambda y, *xs: 80 * y.size, smooth=False)
+def random_word(index: Any, offset: Any, low: Any, high: Any) -> Any:
+    """uint32: word `index` of the stream of random_bits that starts at block `offset`. All uint64; low, high: the key's words."""
 
 
 def _batch(n: int, batched: tuple[bool, ...], key: Value, offset: Value, *, shape: Shape) -> Any:

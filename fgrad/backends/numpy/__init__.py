@@ -23,6 +23,7 @@ from fgrad.backends.numpy.writer import Writer
 from fgrad.errors import MissingError
 from fgrad.ir.graph import Graph
 from fgrad.ir.hash import canonical_hash
+from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
 from fgrad.passes.plan import Plan, Target, plan_memory
@@ -54,6 +55,8 @@ def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threa
     """Code for a graph after passes, and the threads of NumPy's that suit it. kernels: plain, tiled or native."""
     if kernels == "plain":
         return Threads(graph.values()), Writer(graph, donated, plan_memory(graph, donated, graph.values(), PLAIN)).code()
+    if kernels == "native":
+        graph = native_forms(graph)
     last = frozenset(graph.outputs[i] for i in donated)
     graph = fuse(graph, able, last)
     order = schedule(graph, last)

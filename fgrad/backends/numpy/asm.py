@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-TYPES = {"float32": "float", "float64": "double", "int32": "i32", "int64": "i64", "bool": "i1"}
+from fgrad.ir.dtypes import dtype_of
+
+INTEGERS = tuple(f"{kind}{8 * n}" for kind in ("uint", "int") for n in (1, 2, 4, 8))
+HALVES = ("float16", "bfloat16")  # in registers as their bits
+NBYTES = {"float32": 4, "float64": 8, "bool": 1, **{name: int(name.strip("uint")) // 8 for name in INTEGERS}, **dict.fromkeys(HALVES, 2)}
+TYPES = {"float32": "float", "float64": "double", "bool": "i1", **{name: f"i{8 * NBYTES[name]}" for name in (*INTEGERS, *HALVES)}}
 MEMORY = {**TYPES, "bool": "i8"}
-SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "bool": "i1"}
-NBYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "bool": 1}
+SUFFIX = {**TYPES, "float32": "f32", "float64": "f64"}
 
 
 class E(NamedTuple):
@@ -39,11 +43,15 @@ def vector(kind: str, lanes: int) -> str:
 
 
 def number(value: float, dtype: str) -> str:
-    """A constant as LLVM text; floats by their bits, rounded to float32 where that is the type."""
+    """A constant as LLVM text; floats by their bits, rounded to the type."""
     if dtype == "bool":
         return "true" if value else "false"
-    if dtype in ("int32", "int64"):
-        return str(int(value))
+    if dtype in INTEGERS:
+        bits = 8 * NBYTES[dtype]
+        return str((int(value) + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1))
+    if dtype in HALVES:
+        with np.errstate(over="ignore"):
+            return str(int(np.asarray(value, dtype_of(dtype)).view(np.int16)))
     exact = float(np.float32(value)) if dtype == "float32" else float(value)
     return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from fgrad.backends.numpy.asm import TYPES, Asm, E
-from fgrad.backends.numpy.machine import LLVM
+from fgrad.backends.numpy.asm import HALVES, TYPES, Asm, E
+from fgrad.backends.numpy.jit import host
+from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.scans import is_scan
+from fgrad.errors import MissingError
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import is_fused
@@ -15,20 +18,31 @@ from fgrad.passes.spaces import REDUCTIONS
 _ABLE: dict[Any, bool] = {}
 
 
+@cache
+def halves() -> bool:
+    """True if the processor converts float16, or no code will be made for it."""
+    try:
+        return host().halves
+    except MissingError:
+        return True
+
+
 def able(v: Value) -> bool:
     """True if a kernel can compute `v`: known dtypes, and every function of its scalar body has code."""
     types = [v.type, *[x.type for x in v.operands]]
     if v.prim is None or not all(isinstance(t, TensorType) and t.dtype.name in TYPES for t in types):
         return False
+    if any(t.dtype.name == "float16" for t in types) and not halves():  # type: ignore[union-attr]  # tensors by now
+        return False
     if v.prim.name in REDUCTIONS:
-        return v.dtype.name != "bool"
+        return v.dtype.name not in ("bool", *HALVES)
     consts = tuple([x.const.item() if x.const is not None and not x.shape else None for x in v.operands])
     key = (v.prim, v.params, tuple([x.dtype for x in v.operands]), tuple(map(repr, consts)))
     known = _ABLE.get(key)
     if known is None:
         xs = [E("%x", x.dtype.name, 1, c) for x, c in zip(v.operands, consts, strict=True)]
         try:
-            v.prim.scalar(LLVM(Asm()), *xs, **v.named_params)  # type: ignore[misc]
+            evaluate(LLVM(Asm()), v, xs)
             known = True
         except NotImplementedError:
             known = False

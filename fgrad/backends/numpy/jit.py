@@ -20,6 +20,7 @@ class Host(NamedTuple):
     cpu: str
     features: str
     lanes: int  # of float32 in a register
+    halves: bool  # converts float16
 
 
 @cache
@@ -31,7 +32,7 @@ def host() -> Host:
     found = llvm.get_host_cpu_features()
     lanes = 16 if found.get("avx512f") else 8 if found.get("avx2") else 4
     features = found.flatten() + (",-prefer-256-bit" if lanes == 16 else "")
-    return Host(llvm.get_host_cpu_name(), features, lanes)
+    return Host(llvm.get_host_cpu_name(), features, lanes, found.get("f16c", True))
 
 
 def cache_folder() -> Path | None:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from fgrad.backends.numpy.asm import SUFFIX, TYPES, Asm, E, number, vector
+import numpy as np
+
+from fgrad.backends.numpy.asm import INTEGERS, SUFFIX, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.loops import Loops, Ref, depends, loops_of
-from fgrad.backends.numpy.machine import FLOAT, LLVM
+from fgrad.backends.numpy.machine import FLOAT, LLVM, evaluate
 from fgrad.backends.numpy.split import COSTLY, Split
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_reduction
 from fgrad.passes.spaces import is_free
 
 START = {"reduce_sum": 0.0, "reduce_prod": 1.0, "reduce_max": float("-inf"), "reduce_min": float("inf")}
-LEAST = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 COMBINE = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
 FOLD = {
     "reduce_sum": ("fadd", "add"),
@@ -28,8 +29,9 @@ FOLD = {
 def start_of(v: Value) -> float:
     """What a reduction starts from."""
     assert v.prim is not None
-    if v.dtype.name in LEAST and v.prim.name in ("reduce_max", "reduce_min"):
-        return LEAST[v.dtype.name][v.prim.name == "reduce_min"]
+    if v.dtype.name in INTEGERS and v.prim.name in ("reduce_max", "reduce_min"):
+        limits = np.iinfo(v.dtype)
+        return int(limits.max if v.prim.name == "reduce_min" else limits.min)
     return START[v.prim.name]
 
 
@@ -307,8 +309,7 @@ class Kernel:
         xs = [self.vector(x, s) for x in v.operands]
         if is_free(v) or is_reduction(v):
             return xs[0]
-        result: E = v.prim.scalar(self.m, *xs, **v.named_params)  # type: ignore[misc]
-        return result
+        return evaluate(self.m, v, xs)
 
     # ------------------------------------------------------------------ single elements
     def read(self, v: Value) -> E:
@@ -329,8 +330,7 @@ class Kernel:
         xs = [self.read(x) for x in v.operands]
         if is_free(v) or is_reduction(v):
             return xs[0]
-        result: E = v.prim.scalar(self.m, *xs, **v.named_params)  # type: ignore[misc]
-        return result
+        return evaluate(self.m, v, xs)
 
     def constant(self, value: float, like: Value, lanes: int) -> E:
         """A number of the dtype of a value."""
@@ -350,6 +350,8 @@ class Kernel:
             return x
         real = x.dtype in FLOAT
         op = FOLD[v.prim.name][not real]
+        if v.dtype.kind == "u":
+            op = op.replace("smax", "umax").replace("smin", "umin")
         name = f"llvm.vector.reduce.{op}.v{x.lanes}{SUFFIX[x.dtype]}"
         kind, flags = TYPES[x.dtype], ""
         args = [(vector(kind, x.lanes), x.text)]

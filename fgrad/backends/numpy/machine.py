@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fgrad.backends.numpy.asm import NBYTES, TYPES, Asm, E, number, vector
-from fgrad.backends.numpy.mathematics import FUNCTIONS
+from fgrad.backends.numpy import halves, integers
+from fgrad.backends.numpy.asm import HALVES, NBYTES, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.mathematics import FUNCTIONS, remainder
+from fgrad.ir.dtypes import KINDS
+from fgrad.ir.graph import Value
 
 FLOAT = ("float32", "float64")
+BITS = ("select", "bitcast", "convert")  # what moves the bits of halves as they are, or rounds by itself
 
 
 class LLVM:
@@ -17,8 +21,8 @@ class LLVM:
         self.asm = asm
 
     def kind(self, x: E) -> str:
-        """f, i or b: the kind of an element."""
-        return {"f": "f", "i": "i", "b": "b"}[x.dtype[0]]
+        """f, i, u or b: the kind of an element."""
+        return KINDS[x.dtype]
 
     def const(self, value: float, like: E) -> E:
         """A number of the dtype and lanes of `like`."""
@@ -33,28 +37,30 @@ class LLVM:
         return self._new(f"{f if x.dtype in FLOAT else i} {x.type} {x.text}, {y.text}", x)
 
     def convert(self, x: E, dtype: str) -> E:
-        """Another dtype; a float out of the integer's range saturates."""
+        """Another dtype; a float out of the integer's range saturates, of a narrow one it wraps, as in C."""
         if dtype not in TYPES:
             raise NotImplementedError(f"convert to {dtype}")
         if dtype == x.dtype:
             return x
+        if x.dtype in HALVES:
+            return self.convert(halves.widen(self, x), dtype)
+        if dtype in HALVES:
+            return halves.narrow(self, halves.odd(self, x) if (x.dtype, dtype) == ("float64", "float16") else self.convert(x, "float32"), dtype)
         if dtype == "bool":
             return self.ne(x, self.const(0, x))
-        to = vector(TYPES[dtype], x.lanes)
-        real, target = x.dtype in FLOAT, dtype in FLOAT
+        if x.dtype in FLOAT and dtype not in FLOAT:
+            return integers.truncated(self, x, dtype)
         wider = NBYTES[dtype] > NBYTES[x.dtype]
-        if real and not target:
-            suffix = E("", dtype, x.lanes).suffix
-            return self._new(self.asm.intrinsic(f"llvm.fptosi.sat.{suffix}.{x.suffix}", to, (x.type, x.text)), x, dtype)
-        if real and target:
+        signed = KINDS[x.dtype] == "i"
+        if x.dtype in FLOAT:
             op = "fpext" if wider else "fptrunc"
-        elif target:
-            op = "uitofp" if x.dtype == "bool" else "sitofp"
-        elif x.dtype == "bool":
-            op = "zext"
+        elif dtype in FLOAT:
+            op = "sitofp" if signed else "uitofp"
+        elif NBYTES[dtype] == NBYTES[x.dtype] and x.dtype != "bool":
+            return x._replace(dtype=dtype, const=None)
         else:
-            op = "sext" if wider else "trunc"
-        return self._new(f"{op} {x.type} {x.text} to {to}", x, dtype)
+            op = "zext" if x.dtype == "bool" else "trunc" if not wider else "sext" if signed else "zext"
+        return self._new(f"{op} {x.type} {x.text} to {vector(TYPES[dtype], x.lanes)}", x, dtype)
 
     def whole(self, x: E, dtype: str) -> E:
         """A float that is known to be a whole number in range, as an integer: one instruction."""
@@ -64,8 +70,8 @@ class LLVM:
         """The bits as another dtype of the same width."""
         if dtype not in TYPES or "bool" in (dtype, x.dtype):
             raise NotImplementedError(f"bitcast to {dtype}")
-        if dtype == x.dtype:
-            return x
+        if TYPES[dtype] == TYPES[x.dtype]:
+            return x._replace(dtype=dtype, const=None)
         return self._new(f"bitcast {x.type} {x.text} to {vector(TYPES[dtype], x.lanes)}", x, dtype)
 
     def add(self, x: E, y: E) -> E:
@@ -81,18 +87,16 @@ class LLVM:
         return self._arith("fmul", "mul", x, y)
 
     def div(self, x: E, y: E) -> E:
-        """`x / y` of floats; integers have no vector division."""
-        if x.dtype not in FLOAT:
-            raise NotImplementedError("integer division")
-        return self._arith("fdiv", "", x, y)
+        """`x / y` of floats; of integers towards zero, 0 by zero."""
+        return self._arith("fdiv", "", x, y) if x.dtype in FLOAT else integers.quotient(self, x, y)
 
     def fma(self, x: E, y: E, z: E) -> E:
         """`x * y + z`, rounded once."""
         return self.asm.call("fma", x, y, z)
 
     def rem(self, x: E, y: E) -> E:
-        """No vector instruction: stays a library call."""
-        raise NotImplementedError("rem")
+        """C's remainder, of the sign of `x`; an integer by zero gives 0."""
+        return remainder.rem(self, x, y) if x.dtype in FLOAT else integers.rem(self, x, y)
 
     def neg(self, x: E) -> E:
         """`-x`."""
@@ -118,7 +122,9 @@ class LLVM:
     def _extreme(self, real: str, integer: str, boolean: str, x: E, y: E) -> E:
         if x.dtype == "bool":
             return self._new(f"{boolean} {x.type} {x.text}, {y.text}", x)
-        return self.asm.call(real if x.dtype in FLOAT else integer, x, y)
+        if x.dtype in FLOAT:
+            return self.asm.call(real, x, y)
+        return self.asm.call(integer.replace("s", "u", 1) if KINDS[x.dtype] == "u" else integer, x, y)
 
     def sqrt(self, x: E) -> E:
         """Square root."""
@@ -148,7 +154,7 @@ class LLVM:
         if x.dtype in FLOAT:
             return self._new(f"fcmp {real} {x.type} {x.text}, {y.text}", x, "bool")
         if integer not in ("eq", "ne"):
-            integer = ("u" if x.dtype == "bool" else "s") + integer
+            integer = ("s" if KINDS[x.dtype] == "i" else "u") + integer
         return self._new(f"icmp {integer} {x.type} {x.text}, {y.text}", x, "bool")
 
     def eq(self, x: E, y: E) -> E:
@@ -197,16 +203,21 @@ class LLVM:
 
     def shift_right(self, x: E, y: E) -> E:
         """`x >> y`, the sign kept; only the sign from the width on."""
+        if KINDS[x.dtype] == "u":
+            return self._shift("lshr", x, y, self.const(0, x))
         return self._shift("ashr", x, y, self._new(f"ashr {x.type} {x.text}, {self.const(NBYTES[x.dtype] * 8 - 1, x).text}", x))
 
     def _shift(self, op: str, x: E, y: E, beyond: E) -> E:
+        if y.const is not None and 0 <= y.const < NBYTES[x.dtype] * 8:
+            return self._new(f"{op} {x.type} {x.text}, {y.text}", x)
         inside = self._new(f"icmp ult {y.type} {y.text}, {self.const(NBYTES[x.dtype] * 8, y).text}", x, "bool")
         count = self.select(inside, y, self.const(0, y))
         return self.select(inside, self._new(f"{op} {x.type} {x.text}, {count.text}", x), beyond)
 
     def mul_high(self, x: E, y: E) -> E:
-        """Unsigned: stays a library call."""
-        raise NotImplementedError("mul_high")
+        """The upper half of the product of two uint32."""
+        wide = self.mul(self.convert(x, "uint64"), self.convert(y, "uint64"))
+        return self.convert(self.shift_right(wide, self.const(32, wide)), "uint32")
 
     def select(self, c: E, x: E, y: E) -> E:
         """`x` where `c`, else `y`."""
@@ -214,8 +225,19 @@ class LLVM:
 
     def call(self, name: str, *xs: E, **params: int) -> E:
         """One of the functions that have code here."""
-        function: Any = FUNCTIONS.get(name)
-        if function is None or xs[0].dtype not in FLOAT:
+        function: Any = FUNCTIONS.get(name) if xs[0].dtype in FLOAT else integers.FUNCTIONS.get(name)
+        if function is None:
             raise NotImplementedError(f"{name} of {xs[0].dtype}")
         result: E = function(self, *xs, **params)
         return result
+
+
+def evaluate(m: LLVM, v: Value, xs: list[E]) -> E:
+    """An elementwise node from its operands; what computes with halves does it in float32 and rounds once."""
+    assert v.prim is not None
+    result: E
+    if v.prim.name not in BITS and any(x.dtype in HALVES for x in xs):
+        result = v.prim.scalar(m, *[halves.widen(m, x) if x.dtype in HALVES else x for x in xs], **v.named_params)  # type: ignore[misc]
+        return m.convert(result, v.dtype.name)
+    result = v.prim.scalar(m, *xs, **v.named_params)  # type: ignore[misc]  # elementwise: it has one
+    return result

@@ -1,0 +1,102 @@
+"""Integers in machine code: quotients and remainders as NumPy has them, powers, greatest common divisors, conversions from floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fgrad.backends.numpy.asm import NBYTES, TYPES, E, vector
+
+if TYPE_CHECKING:
+    from fgrad.backends.numpy.machine import LLVM
+else:
+    LLVM = Any
+
+
+def truncated(m: LLVM, x: E, dtype: str) -> E:
+    """A float as an integer, towards zero: int32 and int64 saturate, others take the low bits of a wider one."""
+    if dtype == "uint64":
+        half = m.const(2.0**63, x)
+        low, high = truncated(m, x, "int64"), truncated(m, m.sub(x, half), "int64")
+        high = m.bit_xor(high, m.const(-(2**63), high))
+        return m.bitcast(m.select(m.lt(x, half), low, high), dtype)
+    wide = "int64" if dtype in ("int64", "uint32") else "int32"
+    to = E("", wide, x.lanes)
+    name = f"llvm.fptosi.sat.{to.suffix}.{x.suffix}"
+    y = E(m.asm.op(m.asm.intrinsic(name, to.type, (x.type, x.text))), wide, x.lanes)
+    return m.convert(y, dtype)
+
+
+def _whole(m: LLVM, x: E, dtype: str) -> E:
+    """A float64 in range as an integer."""
+    op = "fptoui" if m.kind(E("", dtype, 1)) == "u" else "fptosi"
+    return E(m.asm.op(f"{op} {x.type} {x.text} to {vector(TYPES[dtype], x.lanes)}"), dtype, x.lanes)
+
+
+def _divided(m: LLVM, x: E, y: E) -> E:
+    """The quotient where the divisor is neither 0 nor -1; up to 32 bits through float64, which is exact and has vectors."""
+    if NBYTES[x.dtype] <= 4 and y.const is None:
+        return _whole(m, m.trunc(m.div(m.convert(x, "float64"), m.convert(y, "float64"))), x.dtype)
+    op = "udiv" if m.kind(x) == "u" else "sdiv"
+    return E(m.asm.op(f"{op} {x.type} {x.text}, {y.text}"), x.dtype, x.lanes)
+
+
+def quotient(m: LLVM, x: E, y: E) -> E:
+    """`x / y` towards zero; 0 by zero, and the least number by -1 is itself."""
+    if x.dtype == "bool":
+        raise NotImplementedError("quotients of bools")
+    one, zero = m.const(1, y), m.const(0, y)
+    if y.const is not None and y.const > 0:
+        return _divided(m, x, y)
+    none = m.eq(y, zero)
+    if m.kind(x) == "u":
+        return m.select(none, zero, _divided(m, x, m.select(none, one, y)))
+    minus = m.eq(y, m.const(-1, y))
+    q = _divided(m, x, m.select(m.bit_or(none, minus), one, y))
+    return m.select(none, zero, m.select(minus, m.neg(x), q))
+
+
+def rem(m: LLVM, x: E, y: E) -> E:
+    """C's remainder, of the sign of `x`; 0 by zero."""
+    q = quotient(m, x, y)
+    return m.select(m.eq(y, m.const(0, y)), m.const(0, x), m.sub(x, m.mul(q, y)))
+
+
+def _bits(m: LLVM, x: E) -> str:
+    """How many bits the largest lane has, as i64; x is unsigned."""
+    top = x.text
+    if x.lanes > 1:
+        top = m.asm.op(m.asm.intrinsic(f"llvm.vector.reduce.umax.{x.suffix}", TYPES[x.dtype], (x.type, x.text)))
+    kind, width = TYPES[x.dtype], 8 * NBYTES[x.dtype]
+    zeros = m.asm.op(m.asm.intrinsic(f"llvm.ctlz.{kind}", kind, (kind, top), ("i1", "false")))
+    left = m.asm.op(f"sub {kind} {width}, {zeros}")
+    return left if kind == "i64" else m.asm.op(f"zext {kind} {left} to i64")
+
+
+def power(m: LLVM, x: E, y: E) -> E:
+    """x**y by squaring, wrapping; of a negative `y` the inverse towards zero."""
+    signed = m.kind(x) == "i"
+    unsigned = f"u{x.dtype}" if signed else x.dtype
+    n = m.bitcast(m.max(y, m.const(0, y)) if signed else y, unsigned)
+    total, base, left = (m.asm.variable(v.dtype, v.lanes) for v in (x, x, n))
+    for cell, v in ((total, m.const(1, x)), (base, x), (left, n)):
+        m.asm.set(cell, v)
+
+    def step(_: str) -> None:
+        a, b, k = m.asm.get(total, x.dtype, x.lanes), m.asm.get(base, x.dtype, x.lanes), m.asm.get(left, unsigned, x.lanes)
+        odd = m.ne(m.bit_and(k, m.const(1, k)), m.const(0, k))
+        m.asm.set(total, m.select(odd, m.mul(a, b), a))
+        m.asm.set(base, m.mul(b, b))
+        m.asm.set(left, m.shift_right(k, m.const(1, k)))
+
+    m.asm.loop("0", _bits(m, n), 1, step)
+    z = m.asm.get(total, x.dtype, x.lanes)
+    if not signed:
+        return z
+    one, zero, minus = m.const(1, x), m.const(0, x), m.const(-1, x)
+    even = m.eq(m.bit_and(y, one), zero)
+    inverse = m.select(m.eq(x, one), one, m.select(m.eq(x, minus), m.select(even, one, minus), zero))
+    return m.select(m.lt(y, zero), inverse, z)
+
+
+FUNCTIONS: dict[str, Callable[..., E]] = {"pow": power}
