@@ -316,7 +316,10 @@ cumsum, cumprod, cummax, cummin = (
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
     """In order along `dimension`; several operands are ordered by the first `num_keys`."""
     xs = [array_of(x) for x in (operand if isinstance(operand, tuple | list) else (operand,))]
-    found = call_many("sort", *xs, axis=axis_of(xs[0], dimension), num_keys=num_keys, descending=False)
+    keys = [k for x in xs[:num_keys] for k in ((call("real", x), call("imag", x)) if x._type.dtype.kind == "c" else (x,))]
+    own = len(keys) > num_keys  # complex numbers are ordered by their parts
+    moved = [*keys, *xs] if own else xs
+    found = call_many("sort", *moved, axis=axis_of(xs[0], dimension), num_keys=len(keys), descending=False)[len(keys) if own else 0 :]
     return found if isinstance(operand, tuple | list) else found[0]
 
 

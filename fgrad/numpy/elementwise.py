@@ -13,6 +13,7 @@ from fgrad.errors import ArgumentError, DtypeError
 from fgrad.ir.apply import caller
 from fgrad.ir.types import Device
 from fgrad.numpy import special_cases
+from fgrad.numpy.complex_order import with_complex
 from fgrad.primitives import composites as c
 from fgrad.primitives.transcendental import sin as sin_values
 
@@ -175,8 +176,10 @@ bitwise_not = bitwise_invert = invert
 
 add = _lattice("add", "x + y.", "add", "bitwise_or")
 multiply = _lattice("multiply", "x * y.", "mul", "bitwise_and")
-maximum = _lattice("maximum", "The larger; NaN if either is; gradients of ties are halved.", "maximum", "bitwise_or")
-minimum = _lattice("minimum", "The smaller; NaN if either is; gradients of ties are halved.", "minimum", "bitwise_and")
+maximum, minimum = map(with_complex, (
+    _lattice("maximum", "The larger; NaN if either is; gradients of ties are halved.", "maximum", "bitwise_or"),
+    _lattice("minimum", "The smaller; NaN if either is; gradients of ties are halved.", "minimum", "bitwise_and"),
+))  # fmt: skip
 subtract = _binary("subtract", "x - y.", "sub")
 divide = _binary("divide", "x / y; integers become the default float.", "div", floats=True)
 true_divide = divide
@@ -191,8 +194,10 @@ left_shift = _binary("left_shift", "x * 2^y.", "shift_left")
 right_shift = _binary("right_shift", "Arithmetic shift right.", "shift_right")
 bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
 equal, not_equal = _binary("equal", "x == y.", "eq"), _binary("not_equal", "x != y.", "ne")
-less, less_equal = _binary("less", "x < y.", "lt"), _binary("less_equal", "x <= y.", "le")
-greater, greater_equal = _binary("greater", "x > y.", "gt"), _binary("greater_equal", "x >= y.", "ge")
+less, less_equal, greater, greater_equal = map(with_complex, (
+    _binary("less", "x < y.", "lt"), _binary("less_equal", "x <= y.", "le"),
+    _binary("greater", "x > y.", "gt"), _binary("greater_equal", "x >= y.", "ge"),
+))  # fmt: skip
 
 
 def _logical(name: str, prim: str) -> Op:
@@ -361,9 +366,15 @@ def rad2deg(x: Any, /) -> Any:
 radians, degrees = deg2rad, rad2deg
 
 
+class OrderError(DtypeError, ArgumentError):
+    """Complex numbers where an order is needed."""
+
+
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
-    """minimum(maximum(x, min), max); a bound may be None."""
+    """minimum(maximum(x, min), max); a bound may be None. Raises ValueError for complex numbers."""
     y = array_of(x)
+    if any(v is not None and result_dtype(loose(v)).kind == "c" for v in (y, min, max)):
+        raise OrderError(f"clip of complex numbers ({y._type}): they have no bounds", where=caller(), fix="take .real or .imag")
     y = y if min is None else maximum(y, min)
     return y if max is None else minimum(y, max)
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from fgrad.eager.arrays import array_of, axes_of, moved_last, reshape
 from fgrad.eager.operands import compose, convert, floating
-from fgrad.errors import ArgumentError, DtypeError
+from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
+from fgrad.numpy.elementwise import OrderError
 from fgrad.numpy.reductions import no_out, non_empty
 from fgrad.primitives.quantiles import quantile as quantile_values
 
@@ -41,7 +42,7 @@ def found(a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, *, s
     if method not in METHODS:
         raise ArgumentError(f"no quantile method {method!r}", where=caller(), fix=f"use one of {', '.join(METHODS)}")
     if x._type.dtype.kind == "c":
-        raise DtypeError(f"quantile of {x._type}: complex numbers have no order", where=caller(), fix="take .real")
+        raise OrderError(f"quantile of {x._type}: complex numbers have no order", where=caller(), fix="take .real")
     if at._type.ndim > 1:
         raise ArgumentError(f"q must be have rank <= 1, got shape {at._type.shape}", where=caller(), fix="ravel it")
     axes = axes_of(x, axis)

@@ -13,8 +13,9 @@ from fgrad.eager.operands import compose, convert, floating, is_integer
 from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact
+from fgrad.numpy import complex_order
 from fgrad.numpy.choices import isclose, isnan, where
-from fgrad.numpy.elementwise import absolute, add, divide, equal, maximum, multiply, sqrt, subtract
+from fgrad.numpy.elementwise import absolute, add, divide, equal, maximum, minimum, multiply, sqrt, subtract
 from fgrad.primitives import composites as c
 
 __all__ = [
@@ -138,7 +139,11 @@ def extreme(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where_: 
         return full if keepdims else reduce(f"reduce_{name}", full, axes, False)
     if x._type.dtype.kind == "b":
         return reduce("reduce_or" if name == "max" else "reduce_and", x, axes, keepdims)
-    y = reduce(f"reduce_{name}", x, axes, keepdims)
+    if x._type.dtype.kind == "c":
+        y = complex_order.extreme(x, axes, name == "max")
+        y = reshape(y, c.keep_shape(x._type.shape, axes)) if keepdims else y
+    else:
+        y = reduce(f"reduce_{name}", x, axes, keepdims)
     return y if initial is None else join(y, initial)
 
 
@@ -155,11 +160,11 @@ def min(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, i
 
 
 def _larger(x: Any, y: Any) -> Any:
-    return call("maximum", *same((x, y)))
+    return maximum(x, y)
 
 
 def _smaller(x: Any, y: Any) -> Any:
-    return call("minimum", *same((x, y)))
+    return minimum(x, y)
 
 
 amax, amin = max, min

@@ -12,6 +12,8 @@ from fgrad.eager.updates import READ, resolve_mode
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.numpy.choices import where
+from fgrad.numpy.complex_order import ordered
+from fgrad.numpy.elementwise import less, less_equal
 from fgrad.numpy.reductions import sum
 from fgrad.numpy.shape import broadcast_to, concatenate, moveaxis, ravel, stack
 from fgrad.primitives import composites as c
@@ -27,10 +29,9 @@ INT64 = np.dtype("int64")
 
 def sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool = True,
          descending: bool = False) -> Any:
-    """In order along `axis` (flattened if None), stable; NaN last."""
+    """In order along `axis` (flattened if None), stable; NaN last. Complex numbers by real part, then by imaginary part."""
     x = ravel(a) if axis is None else array_of(a)
-    at = axis_of(x, -1 if axis is None else axis)
-    return call_many("sort", x, axis=at, num_keys=1, descending=descending)[0]
+    return ordered(x, axis_of(x, -1 if axis is None else axis), descending, x)[0]
 
 
 def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool = True,
@@ -38,8 +39,7 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None,
     """int64 indices that sort along `axis`; equal elements keep their order."""
     x = ravel(a) if axis is None else array_of(a)
     at = axis_of(x, -1 if axis is None else axis)
-    index = compose(positions, x, axis=at)
-    return call_many("sort", x, index, axis=at, num_keys=1, descending=descending)[1]
+    return ordered(x, at, descending, compose(positions, x, axis=at))[0]
 
 
 def positions(x: Any, *, axis: int) -> Any:
@@ -49,7 +49,7 @@ def positions(x: Any, *, axis: int) -> Any:
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Indices that sort by several keys, the last one counting most."""
-    xs = [array_of(k) for k in keys][::-1]
+    xs = [part for k in map(array_of, [*keys][::-1]) for part in ((call("real", k), call("imag", k)) if k._type.dtype.kind == "c" else (k,))]
     at = axis_of(xs[0], axis)
     index = compose(positions, xs[0], axis=at)
     return call_many("sort", *xs, index, axis=at, num_keys=len(xs), descending=False)[-1]
@@ -108,6 +108,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         raise ShapeError(f"searchsorted takes a sorted vector, found {x._type}", where=caller(), fix="use vmap for several")
     if sorter is not None:
         x = x[array_of(sorter)]
+    if x._type.dtype.kind == "c":  # by comparing every pair
+        before = (less if side == "left" else less_equal)(x, reshape(y, (*y._type.shape, 1)))
+        return sum(before, axis=-1, dtype=INT64)
     if x._type.dtype.itemsize == 2 and x._type.dtype.kind not in "iu":
         x, y = (convert(t, np.dtype("float32")) for t in (x, y))
     return reshape(call("searchsorted", x, reshape(y, (y._type.size,)), right=side == "right"), y._type.shape)
