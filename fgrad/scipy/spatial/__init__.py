@@ -1,0 +1,5 @@
+"""Rotations: scipy.spatial as jax.scipy has it."""
+
+from fgrad.scipy.spatial import transform
+
+__all__ = ["transform"]
