@@ -12,8 +12,18 @@ from fgrad.ir.rewrite import rebuild, rewrite
 from fgrad.passes.regions import deep
 from fgrad.primitives.arithmetic import convert
 from fgrad.primitives.compare import ne
+from fgrad.primitives.cumulative import cummax, cummin, cumprod, cumsum
 from fgrad.primitives.random_bits import random_bits, random_word
-from fgrad.primitives.reduce import reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_sum
+from fgrad.primitives.reduce import (
+    argmax,
+    argmin,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+    reduce_sum,
+)
 from fgrad.primitives.shape import broadcast_to, full, iota, number, reshape, slice_
 
 Shape = tuple[int, ...]
@@ -78,6 +88,26 @@ def in_float32(reduce: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, a: convert(reduce(convert(x, dtype=FLOAT32), axes=a), dtype=x.dtype)
 
 
+def positions(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Positions of extremes along any axis."""
+    return lambda x, a: f(x, axis=a)
+
+
+def of_wider(f: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
+    """Positions in another type, which holds all values."""
+    return lambda x, a: f(convert(x, dtype=dtype), axis=a)
+
+
+def running(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Running values along any axis."""
+    return lambda x, a, r: f(x, axis=a, reverse=r)
+
+
+def running_wider(f: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
+    """Running values in another type, each rounded once."""
+    return lambda x, a, r: convert(f(convert(x, dtype=dtype), axis=a, reverse=r), dtype=x.dtype)
+
+
 def of_bytes(reduce: Callable[..., Any]) -> Callable[..., Any]:
     """A reduction of bools as that of bytes."""
 
@@ -97,6 +127,10 @@ RULES = (
     *[rewrite(f"{f.__name__} of bools", over(f), of_bytes(g), when=is_bool)
       for f, g in ((reduce_max, reduce_max), (reduce_min, reduce_min), (reduce_or, reduce_max), (reduce_and, reduce_min))],
 )  # fmt: skip
+RULES = (*RULES, *[rewrite(f"{f.__name__} of {name}", positions(f), of_wider(f, to), when=when) for f in (argmax, argmin)
+                   for name, to, when in (("halves", FLOAT32, is_half), ("bools", UINT8, is_bool))],
+         *[rewrite(f"{f.__name__} of {name}", running(f), running_wider(f, to), when=when) for f in (cumsum, cumprod, cummax, cummin)
+           for name, to, when in (("halves", FLOAT32, is_half), ("bools", UINT8, is_bool))])  # fmt: skip
 LAST = (rewrite("words", lambda key, offset, s: random_bits(key, offset, shape=s), all_words, when=one_stream),)
 
 

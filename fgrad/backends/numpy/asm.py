@@ -10,6 +10,7 @@ import numpy as np
 
 from fgrad.ir.dtypes import dtype_of
 
+FLOATS = ("float32", "float64")
 INTEGERS = tuple(f"{kind}{8 * n}" for kind in ("uint", "int") for n in (1, 2, 4, 8))
 HALVES = ("float16", "bfloat16")  # in registers as their bits
 NBYTES = {"float32": 4, "float64": 8, "bool": 1, **{name: int(name.strip("uint")) // 8 for name in INTEGERS}, **dict.fromkeys(HALVES, 2)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from fgrad.backends.numpy import orders
 from fgrad.backends.numpy.asm import HALVES, TYPES, Asm, E
 from fgrad.backends.numpy.jit import host
 from fgrad.backends.numpy.machine import LLVM, evaluate
@@ -62,7 +63,7 @@ def is_number(v: Value) -> bool:
 
 def multiple(v: Value) -> bool:
     """True for what writes several results into planned places."""
-    return is_fused(v) or is_scan(v)
+    return is_fused(v) or is_scan(v) or orders.able(v)
 
 
 def moved(x: Value) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy.asm import INTEGERS, SUFFIX, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.asm import FLOATS, INTEGERS, SUFFIX, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.loops import Loops, Ref, depends, loops_of
-from fgrad.backends.numpy.machine import FLOAT, LLVM, evaluate
+from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.split import COSTLY, Split
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_reduction
@@ -348,7 +348,7 @@ class Kernel:
         assert v.prim is not None
         if x.lanes == 1:
             return x
-        real = x.dtype in FLOAT
+        real = x.dtype in FLOATS
         op = FOLD[v.prim.name][not real]
         if v.dtype.kind == "u":
             op = op.replace("smax", "umax").replace("smin", "umin")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.backends.numpy import halves, integers
-from fgrad.backends.numpy.asm import HALVES, NBYTES, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.asm import FLOATS, HALVES, NBYTES, TYPES, Asm, E, number, vector
 from fgrad.backends.numpy.mathematics import FUNCTIONS, remainder
 from fgrad.ir.dtypes import KINDS
 from fgrad.ir.graph import Value
 
-FLOAT = ("float32", "float64")
 BITS = ("select", "bitcast", "convert")  # what moves the bits of halves as they are, or rounds by itself
 
 
@@ -34,7 +33,7 @@ class LLVM:
     def _arith(self, f: str, i: str, x: E, y: E) -> E:
         if x.dtype == "bool":
             raise NotImplementedError(f"{f} of bools")
-        return self._new(f"{f if x.dtype in FLOAT else i} {x.type} {x.text}, {y.text}", x)
+        return self._new(f"{f if x.dtype in FLOATS else i} {x.type} {x.text}, {y.text}", x)
 
     def convert(self, x: E, dtype: str) -> E:
         """Another dtype; a float out of the integer's range saturates, of a narrow one it wraps, as in C."""
@@ -48,13 +47,13 @@ class LLVM:
             return halves.narrow(self, halves.odd(self, x) if (x.dtype, dtype) == ("float64", "float16") else self.convert(x, "float32"), dtype)
         if dtype == "bool":
             return self.ne(x, self.const(0, x))
-        if x.dtype in FLOAT and dtype not in FLOAT:
+        if x.dtype in FLOATS and dtype not in FLOATS:
             return integers.truncated(self, x, dtype)
         wider = NBYTES[dtype] > NBYTES[x.dtype]
         signed = KINDS[x.dtype] == "i"
-        if x.dtype in FLOAT:
+        if x.dtype in FLOATS:
             op = "fpext" if wider else "fptrunc"
-        elif dtype in FLOAT:
+        elif dtype in FLOATS:
             op = "sitofp" if signed else "uitofp"
         elif NBYTES[dtype] == NBYTES[x.dtype] and x.dtype != "bool":
             return x._replace(dtype=dtype, const=None)
@@ -88,7 +87,7 @@ class LLVM:
 
     def div(self, x: E, y: E) -> E:
         """`x / y` of floats; of integers towards zero, 0 by zero."""
-        return self._arith("fdiv", "", x, y) if x.dtype in FLOAT else integers.quotient(self, x, y)
+        return self._arith("fdiv", "", x, y) if x.dtype in FLOATS else integers.quotient(self, x, y)
 
     def fma(self, x: E, y: E, z: E) -> E:
         """`x * y + z`, rounded once."""
@@ -96,17 +95,17 @@ class LLVM:
 
     def rem(self, x: E, y: E) -> E:
         """C's remainder, of the sign of `x`; an integer by zero gives 0."""
-        return remainder.rem(self, x, y) if x.dtype in FLOAT else integers.rem(self, x, y)
+        return remainder.rem(self, x, y) if x.dtype in FLOATS else integers.rem(self, x, y)
 
     def neg(self, x: E) -> E:
         """`-x`."""
-        if x.dtype in FLOAT:
+        if x.dtype in FLOATS:
             return self._new(f"fneg {x.type} {x.text}", x)
         return self.sub(self.const(0, x), x)
 
     def abs(self, x: E) -> E:
         """`|x|`; the least integer stays."""
-        if x.dtype in FLOAT:
+        if x.dtype in FLOATS:
             return self.asm.call("fabs", x)
         name = f"llvm.abs.{x.suffix}"
         return self._new(self.asm.intrinsic(name, x.type, (x.type, x.text), ("i1", "false")), x)
@@ -122,7 +121,7 @@ class LLVM:
     def _extreme(self, real: str, integer: str, boolean: str, x: E, y: E) -> E:
         if x.dtype == "bool":
             return self._new(f"{boolean} {x.type} {x.text}, {y.text}", x)
-        if x.dtype in FLOAT:
+        if x.dtype in FLOATS:
             return self.asm.call(real, x, y)
         return self.asm.call(integer.replace("s", "u", 1) if KINDS[x.dtype] == "u" else integer, x, y)
 
@@ -151,7 +150,7 @@ class LLVM:
         return self.asm.call("copysign", x, y)
 
     def _compare(self, real: str, integer: str, x: E, y: E) -> E:
-        if x.dtype in FLOAT:
+        if x.dtype in FLOATS:
             return self._new(f"fcmp {real} {x.type} {x.text}, {y.text}", x, "bool")
         if integer not in ("eq", "ne"):
             integer = ("s" if KINDS[x.dtype] == "i" else "u") + integer
@@ -225,7 +224,7 @@ class LLVM:
 
     def call(self, name: str, *xs: E, **params: int) -> E:
         """One of the functions that have code here."""
-        function: Any = FUNCTIONS.get(name) if xs[0].dtype in FLOAT else integers.FUNCTIONS.get(name)
+        function: Any = FUNCTIONS.get(name) if xs[0].dtype in FLOATS else integers.FUNCTIONS.get(name)
         if function is None:
             raise NotImplementedError(f"{name} of {xs[0].dtype}")
         result: E = function(self, *xs, **params)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy.asm import INTEGERS, Asm, E
+from fgrad.backends.numpy.asm import FLOATS, INTEGERS, Asm, E
 from fgrad.backends.numpy.block import Block
-from fgrad.backends.numpy.machine import FLOAT, LLVM
+from fgrad.backends.numpy.machine import LLVM
 from fgrad.backends.numpy.runs import BLOCK, SPEED, Memory, Mover, Run, contiguous, copy, joined, together
 from fgrad.backends.numpy.tasks import spread
 from fgrad.ir.graph import Value
@@ -262,7 +262,7 @@ def able(v: Value) -> bool:
         return False
     if name == "pad" and not v.operands[0].size:
         return False
-    return name != "scatter" or v.params[1] == "set" or v.dtype.name in (*FLOAT, *INTEGERS)
+    return name != "scatter" or v.params[1] == "set" or v.dtype.name in (*FLOATS, *INTEGERS)
 
 
 def early_check(block: Block, v: Value) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import calls, moves, pool
+from fgrad.backends.numpy import along, calls, moves, orders, pool
+from fgrad.backends.numpy.along import Along
 from fgrad.backends.numpy.asm import Asm, E
 from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
@@ -20,15 +21,16 @@ from fgrad.backends.numpy.gemm.plan import step as product_step
 from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
-from fgrad.backends.numpy.machine import LLVM
+from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.moves import Moves
+from fgrad.backends.numpy.orders import Orders
 from fgrad.backends.numpy.recipe import Recipe, emit
 from fgrad.backends.numpy.runs import Memory, elements
 from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.table import kernel
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
-from fgrad.ir.graph import Graph, Value
+from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import Target, padded
 
@@ -98,7 +100,7 @@ class Native:
     def scratch(self, v: Value) -> int:
         """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
-            return self.scans.scratch(v) if is_scan(v) else self.convolutions.scratch(v)
+            return self.scans.scratch(v) if is_scan(v) else orders.scratch(v) or self.convolutions.scratch(v)
         graph, nest = v.params[0], self.nest(v)
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
@@ -129,7 +131,7 @@ class Native:
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
             if silent or block.constant(v):
                 block.step(v)
-            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v) or self.number(block, v):
+            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v) or self.rows(block, v) or self.number(block, v):
                 self.wrote(block, v)
             else:
                 self.flush(block)
@@ -305,8 +307,7 @@ class Native:
             else self.asm.load(self.place(block, x)[0], x.dtype.name, 1)
             for x in v.operands
         ]  # fmt: skip
-        result: E = v.prim.scalar(LLVM(self.asm), *xs, **v.named_params)  # type: ignore[misc]  # elementwise
-        self.asm.store(result, self.slot(block, (v, 0), v))
+        self.asm.store(evaluate(LLVM(self.asm), v, xs), self.slot(block, (v, 0), v))
         return True
 
     def move(self, block: Block, v: Value) -> bool:
@@ -319,6 +320,20 @@ class Native:
             block.check(v)
         writer = Moves(self.asm, self.name("move"), v, host().lanes, self.groups)
         moves.NODES[v.prim.name](writer, self.slot(block, (v, 0), v), *[self.memory(block, x) for x in v.operands])
+        return True
+
+    def rows(self, block: Block, v: Value) -> bool:
+        """Writes what works along one axis; False if it has to stay a call of NumPy."""
+        if not (along.able(v) or orders.able(v)) or not self.reachable(block, v):
+            return False
+        assert v.prim is not None
+        xs = [self.memory(block, x) for x in v.operands]
+        given = (self.asm, self.name("rows"), v, host().lanes, self.groups)
+        if along.able(v):
+            along.NODES[v.prim.name](Along(*given), self.slot(block, (v, 0), v), *xs)
+        else:
+            targets = [self.slot(block, (v, k), leaf(t)) for k, t in enumerate(v.type.items)]  # type: ignore[union-attr]  # a tuple
+            Orders(*given).write(targets, self.arena(block.base + block.plan.scratch[v]), *xs)
         return True
 
     def made(self, block: Block, x: Value) -> Value:

@@ -54,6 +54,10 @@ class Writer:
             if self.plan.homes.get(self.plan.roots[v]) == ("output", i):
                 named.append(self.output(i))
                 continue
+            planned = self.block.places(v)
+            if planned is not None:  # a tuple whole
+                named.append(f"tuple([a.copy() for a in {planned}])")
+                continue
             source = self.block.name(v)
             if i not in self.plan.copies:
                 named.append(source)
