@@ -299,4 +299,5 @@ def _angles(quat: Any, axes: list[int], moved: bool) -> Any:
     if not symmetric:
         third, middle = third * sign, middle - math.pi / 2
     found = [third, middle, first] if moved else [first, middle, third]
-    return jnp.stack([v + jnp.where(v < -math.pi, 2 * math.pi, jnp.where(v > math.pi, -2 * math.pi, 0.0)) for v in found], axis=-1)
+    turn = 2 * math.pi
+    return jnp.stack([jnp.where(v < -math.pi, v + turn, jnp.where(v > math.pi, v - turn, v)) for v in found], axis=-1)
