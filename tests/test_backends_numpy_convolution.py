@@ -295,7 +295,8 @@ def test_windows(drawn: Any, dtype: str, special: bool) -> None:
 
     def f(x: Value, ct: Value) -> tuple[Value, ...]:
         one = F["window_max_pull"](ct, x, **moves)
-        return F["window_max"](x, **moves), one, F["window_sum"](x, **moves), F["window_sum_pull"](ct, x_shape=shape, **moves)
+        push = F["window_max_push"](F["neg"](x), x, **moves)
+        return F["window_max"](x, **moves), one, push, F["window_sum"](x, **moves), F["window_sum_pull"](ct, x_shape=shape, **moves)
 
     y = Geometry(moves["stride"], moves["padding"], (1,) * x.ndim, moves["dilation"], 1).output(shape, moves["window"])
     xs = [x, numbers(rng, y, dtype)]

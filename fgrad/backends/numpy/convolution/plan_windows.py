@@ -13,14 +13,17 @@ from fgrad.backends.numpy.recipe import Place, Recipe, Step
 from fgrad.primitives.convolve import Geometry, Shape
 
 TAPS = 64  # of a window, at most
-POINTERS = {"window_max": ("x", "y"), "window_sum": ("x", "y"), "window_max_pull": ("x", "w", "y"), "window_sum_pull": ("x", "y")}
+POINTERS = {
+    "window_max": ("x", "y"), "window_sum": ("x", "y"), "window_max_pull": ("x", "w", "y"), "window_max_push": ("x", "w", "y"),
+    "window_sum_pull": ("x", "y"),
+}  # fmt: skip
 _text = cache(windows.text)
 
 
 def recipe(name: str, dtype: str, x: Shape, params: dict[str, Any]) -> Recipe | None:
     """Kernels for windows over the spatial axes of images [N, *lengths, C] of shape `x`; None if there are none.
 
-    Arrays: "x", "y" (the result); of a maximum's cotangent "x" (the cotangent), "w" (the images), "y".
+    Arrays: "x", "y" (the result); of a maximum's cotangent or tangent "x" (that), "w" (the images), "y".
     """
     window, stride, padding, dilation = [params[p] for p in ("window", "stride", "padding", "dilation")]
     ends = [(p[0], p[-1]) for p in (window, stride, dilation)]

@@ -75,9 +75,9 @@ class Windows:
         return self.k.below(self.k.n(self.form.channels) - c) if self.form.channels % self.form.lanes else None
 
     def forward(self, *, maximum: bool) -> str:
-        """Pointers x, y; tasks are rows of the result."""
+        """Pointers x, y, between them the images if `x` is their tangent; tasks are rows of the result."""
         k, f = self.k, self.form
-        x, y = self.pointers
+        x, y = self.pointers[0], self.pointers[-1]
         last = self.axes[-1]
         with k.each(k.lo, k.hi) as t:
             image, *place = k.split(t, [a["outside"] for a in self.axes[:-1]])
@@ -86,15 +86,25 @@ class Windows:
                 to = k.at(y, (t * last["outside"] + o) * f.channels)
                 with k.each(0, f.channels, f.lanes) as c:
                     mask = self.mask(c)
-                    values = [k.read(self.pointer(x, at + c, inside, self.beside), mask=mask) for at, inside in taps]
-                    if maximum:
-                        total = self.largest(values)
-                    else:
-                        total = values[0]
-                        for v in values[1:]:
-                            total = k.add(total, v)
-                    k.write(total, to, c, mask)
+                    here = [(at + c, inside) for at, inside in taps]
+                    k.write(self.total(x, here, mask, maximum=maximum), to, c, mask)
         return k.text()
+
+    def total(self, x: str, taps: Sequence[tuple[N, str | None]], mask: str | None, *, maximum: bool) -> E:
+        """What becomes of one window: its maximum, its sum, or, with images at pointer 1, the element at their first maximum."""
+        k = self.k
+        values = [k.read(self.pointer(x, at, inside, self.beside), mask=mask) for at, inside in taps]
+        if len(self.pointers) == 3:
+            y = k.value(0.0)
+            for v, hit in zip(values, self.first(taps, mask), strict=True):
+                y = self.select(hit, v, y)
+            return y
+        if maximum:
+            return self.largest(values)
+        total = values[0]
+        for v in values[1:]:
+            total = k.add(total, v)
+        return total
 
     def backward(self, *, maximum: bool) -> str:
         """Pointers ct, x (of maxima alone), dx; tasks are images x vectors of channels."""
@@ -135,13 +145,22 @@ class Windows:
 
     def chosen(self, taps: Sequence[tuple[N, str | None]], given: E, mask: str | None) -> list[E]:
         """The cotangent for the first maximum, zeros for the others."""
+        zero = self.k.value(0.0)
+        return [self.select(hit, given, zero) for hit in self.first(taps, mask)]
+
+    def select(self, hit: str, x: E, y: E) -> E:
+        """`x` in the lanes of a mask, `y` in the others."""
+        flags = f"<{self.form.lanes} x i1>"
+        return E(self.k.op(f"select {flags} {hit}, {x.type} {x.text}, {y.type} {y.text}"), x.dtype, x.lanes)
+
+    def first(self, taps: Sequence[tuple[N, str | None]], mask: str | None) -> list[str]:
+        """For each tap of a window of the images, which are pointer 1, the lanes where it is the first maximum."""
         k, lanes = self.k, self.form.lanes
         flags = f"<{lanes} x i1>"
         values = [k.read(self.pointer(self.pointers[1], at, inside, self.beside), mask=mask) for at, inside in taps]
         m = self.largest(values)
         odd = k.op(f"fcmp uno {m.type} {m.text}, {m.text}")
         left = "splat (i1 true)"
-        zero = k.value(0.0)
         out = []
         for (_, inside), v in zip(taps, values, strict=True):
             hit = k.op(f"fcmp oeq {v.type} {v.text}, {m.text}")
@@ -151,7 +170,7 @@ class Windows:
                 one = k.op(f"insertelement {flags} poison, i1 {inside}, i32 0")
                 hit = k.op(f"and {flags} {hit}, {k.op(f'shufflevector {flags} {one}, {flags} poison, <{lanes} x i32> zeroinitializer')}")
             left = k.op(f"and {flags} {left}, {k.op(f'xor {flags} {hit}, splat (i1 true)')}")
-            out.append(E(k.op(f"select {flags} {hit}, {v.type} {given.text}, {v.type} {zero.text}"), v.dtype, lanes))
+            out.append(hit)
         return out
 
 
@@ -161,4 +180,4 @@ def text(form: Form, name: str) -> str:
     start = float("-inf") if maximum else 0.0
     if name.endswith("_pull"):
         return Windows(form, 3 if maximum else 2, start).backward(maximum=maximum)
-    return Windows(form, 2, start).forward(maximum=maximum)
+    return Windows(form, 3 if name.endswith("_push") else 2, start).forward(maximum=maximum)
