@@ -19,6 +19,11 @@ from fgrad.transforms.vjp import pull, reach
 
 Flags = tuple[bool, ...]
 VIEWS = frozenset(("broadcast_to", "reshape", "transpose", "mark", "stop_gradient"))
+CHEAP = VIEWS | frozenset((
+    "add", "sub", "mul", "div", "neg", "abs", "maximum", "minimum", "select", "convert", "sign",
+    "eq", "ne", "lt", "le", "gt", "ge", "bitwise_not", "bitwise_and", "bitwise_or",
+))  # fmt: skip
+AGAIN = 8  # cheap operations that are done again rather than their result kept
 _MEMO: WeakKeyDictionary[Graph, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -172,6 +177,29 @@ def residuals(frontier: Iterable[Value], save: Callable[[Value], bool]) -> tuple
         else:
             stack.extend(reversed(v.operands))
     return list(kept), list(leaves)
+
+
+def thinned(kept: Sequence[Value], leaves: Iterable[Value]) -> list[Value]:
+    """`kept` without what a few cheap operations make again from the rest and `leaves`."""
+    had, wanted = {*kept, *leaves}, set(kept)
+    for v in [v for v in topological(kept) if v in wanted]:
+        had.discard(v)
+        if not _made_again(v, had):
+            had.add(v)
+    return [v for v in kept if v in had]
+
+
+def _made_again(v: Value, had: set[Value]) -> bool:
+    """True if `v` takes at most AGAIN cheap operations from what is had."""
+    stack, seen = [v], {v}
+    while stack:
+        x = stack.pop()
+        if x.prim is None or x.prim.name not in CHEAP or len(seen) > AGAIN:
+            return False
+        new = [y for y in x.operands if y not in had and y not in seen and y.const is None]
+        seen.update(new)
+        stack.extend(new)
+    return True
 
 
 def costly(v: Value) -> bool:

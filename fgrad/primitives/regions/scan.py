@@ -27,6 +27,7 @@ from fgrad.primitives.regions.parts import (
     push_graph,
     residuals,
     spread,
+    thinned,
     varies,
 )
 from fgrad.primitives.regions.run import finish, graph_of, runner
@@ -127,7 +128,8 @@ def _plan(body: Graph, flags: Flags, mask: Flags, n_consts: int, n_carry: int) -
     kept, leaves = residuals(turned.frontier, lambda v: v in fixed or costly(v))
     first_x = n_consts + n_carry
     invariants = [v for v in kept if v in fixed]
-    stacked = [v for v in kept if v not in fixed] + [v for v in leaves if v in body.inputs[n_consts:first_x]]
+    stacked = thinned([v for v in kept if v not in fixed], [*leaves, *invariants])
+    stacked += [v for v in leaves if v in body.inputs[n_consts:first_x]]
     outputs, saved = list(body.outputs), []
     for v in stacked:
         place = next((k for k in range(n_carry, len(outputs)) if outputs[k] is v), None)
