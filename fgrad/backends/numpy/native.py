@@ -16,15 +16,13 @@ from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
 from fgrad.backends.numpy.convolution.nodes import Convolutions
-from fgrad.backends.numpy.gemm.oriented import oriented
-from fgrad.backends.numpy.gemm.plan import step as product_step
 from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.orders import Orders
-from fgrad.backends.numpy.recipe import Recipe, emit
+from fgrad.backends.numpy.products import Products
 from fgrad.backends.numpy.runs import Memory, elements
 from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
@@ -65,6 +63,7 @@ class Native:
         self.results: dict[Block, list[str]] = {}  # and of their results
         self.inside = False  # a loop, where the function cannot end
         self.scans = Scans(self)
+        self.products = Products(self)
         self.able, self.is_number = able, is_number
         self.start()
         self.target = Target(multiple=multiple, in_place=self.in_place, safe=is_silent, scratch=self.scratch)
@@ -100,7 +99,7 @@ class Native:
     def scratch(self, v: Value) -> int:
         """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
-            return self.scans.scratch(v) if is_scan(v) else orders.scratch(v) or self.convolutions.scratch(v)
+            return self.scans.scratch(v) if is_scan(v) else orders.scratch(v) or self.products.scratch(v) or self.convolutions.scratch(v)
         graph, nest = v.params[0], self.nest(v)
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
@@ -131,7 +130,7 @@ class Native:
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
             if silent or block.constant(v):
                 block.step(v)
-            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.product(block, v) or self.move(block, v) or self.rows(block, v) or self.number(block, v):
+            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.products.step(block, v) or self.move(block, v) or self.rows(block, v) or self.number(block, v):
                 self.wrote(block, v)
             else:
                 self.flush(block)
@@ -284,18 +283,6 @@ class Native:
         """Where a value lies, strides in elements."""
         pointer, nbytes = self.place(block, x)
         return Memory(pointer, elements(x, nbytes))
-
-    def product(self, block: Block, v: Value) -> bool:
-        """Writes a product of matrices; False if it has to stay a call of NumPy."""
-        if v.prim is None or v.prim.name != "dot_general" or not self.reachable(block, v):
-            return False
-        p = oriented(v, [self.memory(block, x) for x in v.operands], Memory(self.slot(block, (v, 0), v), elements(v, None)))
-        if p is None:
-            return False
-        step = product_step(p)
-        emit(self.asm, Recipe((step,), 0), {"a": p.a.pointer, "b": p.b.pointer, "c": p.c.pointer})
-        self.texts[step.text] = None
-        return True
 
     def number(self, block: Block, v: Value) -> bool:
         """Writes an elementwise operation on single numbers, which no group holds; False for any other node."""
