@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import tracemalloc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -263,3 +265,17 @@ def test_inputs_that_lie_apart_are_read_right(way: str) -> None:
     if way == "native":
         with pytest.raises(ArgumentError, match="not contiguous"):
             compile(graph, {0: 0}, way)(buffers)
+
+
+def test_an_arena_goes_with_its_last_frame() -> None:
+    """Not when the collector next looks for cycles: better code replaces a program's frames, and both arenas at once are too many."""
+    graph = trace(lambda x: F["reduce_sum"](F["exp"](F["sin"](x)), axes=(0,)), *types((400, 300)))
+    program = Program(graph, {}, "tiled")
+    gc.disable()
+    try:
+        program([np.ones((400, 300), np.float32)])
+        frame = weakref.ref(program.frames.free[0])
+        program.frames = Program(graph, {}, "native").frames
+        assert frame() is None
+    finally:
+        gc.enable()

@@ -58,7 +58,7 @@ def frame(code: Code) -> Run:
         scope[name] = lower(np, None, *[scope[x] for x in operands], **params)
     scope["pool"] = [np.empty(shape, dtype) for shape, dtype in code.outputs]
     exec(code.compiled, scope)
-    run: Run = scope["program"]
+    run: Run = scope.pop("program")  # its scope does not hold it: an arena goes with its last frame, not when cycles are looked for
     return run
 
 
