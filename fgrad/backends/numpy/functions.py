@@ -31,38 +31,39 @@ LOG = {
     "float64": (0.14643628601909797, 0.15329500754204178, 0.18182956608063458, 0.2222221019926421, 0.28571428631764334,
                 0.39999999999886615, 0.666666666666667),
 }  # fmt: skip
-ERF = {
-    "float32": (-9.667044571486996e-06, 0.00011265959025606609, -0.0008484080405535107, 0.005221031807858023,
-                -0.026865430727670243, 0.11283782495236845, -0.3761263846802871, 0.12837916706154343),
-    "float64": (-4.230945824295338e-12, 8.709045129053106e-11, -1.216456005728345e-09, 1.4792401209404813e-08,
-                -1.6364642158167616e-07, 1.6462045441468418e-06, -1.4925647567519332e-05, 0.00012055332902888736,
-                -0.000854832702193483, 0.0052239776254232985, -0.02686617064512984, 0.1128379167095512,
-                -0.37612638903183754, 0.1283791670955126),
-}  # fmt: skip
-ERFC = {  # -log(erfc(x)) about the middle of [1, 4]; of [1, 2.5] and [2.5, 6]: (middle, coefficients)
-    "float32": ((2.5, (
-         7.582681969725275e-08, -1.6155811475435353e-06, 1.2925695868861937e-05, -7.738760363365704e-05,
-         0.000420791650625491, -0.002165169871424624, 0.010858112935861836, 0.9438936445538771,
-         5.352680749172653, 7.806815276753417)),),
-    "float64": (
-        (1.75, (
-         3.3944362444046555e-10, -4.913869602637349e-10, -2.8543585770097863e-09, 2.3308584452063565e-08,
-         -1.1311191529765674e-07, 4.018178789379153e-07, -8.908588174731797e-07, -8.274900743696604e-07,
-         2.3741462906460314e-05, -0.00017452306874841296, 0.0009640986490205559, -0.004624930498582206,
-         0.020538840381638925, 0.9099401664967287, 3.9596109008134155, 4.317863525433222)),
-        (4.25, (
-         -1.0806025550319359e-14, 6.079268579845277e-14, -1.4648023300237577e-13, 2.5361466812905967e-13,
-         2.188758286852278e-12, -4.427552329719053e-11, 4.695664608348351e-10, -4.0517257631871846e-09,
-         3.1544799010443315e-08, -2.3019643721294575e-07, 1.6067317995986444e-06, -1.0879252052348108e-05,
-         7.237983504010119e-05, -0.00048052875633963624, 0.0032637442792935885, 0.9760845763968702,
-         8.723775715521931, 20.10776990146971)),
-    ),
-}  # fmt: skip
+ERF_WHOLE = (1.5132605688566965e-09, -2.6750643719374456e-08, 7.137981975439358e-08, 2.2184434267003052e-06,
+             -3.0329019074073474e-05, 0.00019992321938256468, -0.0008058939907301522, 0.0018772629859390003,
+             -0.00030831610589675306, -0.01909558786267322, 0.10276684698699741, 0.6366201751496675, 1.1283791623485524)  # fmt: skip  # -log(erfc(x)) / x on [0, 4]
+ERF = (-4.230945824295338e-12, 8.709045129053106e-11, -1.216456005728345e-09, 1.4792401209404813e-08,
+       -1.6364642158167616e-07, 1.6462045441468418e-06, -1.4925647567519332e-05, 0.00012055332902888736,
+       -0.000854832702193483, 0.0052239776254232985, -0.02686617064512984, 0.1128379167095512, -0.37612638903183754,
+       0.1283791670955126)  # fmt: skip  # erf(x) / x - 1 in x**2
+ERFC = (  # -log(erfc(x)) about the middle of [1, 2.5] and of [2.5, 6]: (middle, coefficients)
+    (1.75, (3.3944362444046555e-10, -4.913869602637349e-10, -2.8543585770097863e-09, 2.3308584452063565e-08,
+        -1.1311191529765674e-07, 4.018178789379153e-07, -8.908588174731797e-07, -8.274900743696604e-07,
+        2.3741462906460314e-05, -0.00017452306874841296, 0.0009640986490205559, -0.004624930498582206,
+        0.020538840381638925, 0.9099401664967287, 3.9596109008134155, 4.317863525433222)),
+    (4.25, (-1.0806025550319359e-14, 6.079268579845277e-14, -1.4648023300237577e-13, 2.5361466812905967e-13,
+        2.188758286852278e-12, -4.427552329719053e-11, 4.695664608348351e-10, -4.0517257631871846e-09,
+        3.1544799010443315e-08, -2.3019643721294575e-07, 1.6067317995986444e-06, -1.0879252052348108e-05,
+        7.237983504010119e-05, -0.00048052875633963624, 0.0032637442792935885, 0.9760845763968702, 8.723775715521931,
+        20.10776990146971)),
+)  # fmt: skip
+LONG = 6  # coefficients of a polynomial from which it pays to compute its halves side by side
 BITS = {"float32": ("int32", 23, 127), "float64": ("int64", 52, 1023)}  # integer of the same width, mantissa, bias
 
 
 def polynomial(m: LLVM, x: E, coefficients: Sequence[float]) -> E:
-    """Horner's rule, highest power first."""
+    """Horner's rule, highest power first; long ones in even and odd powers, of which neither waits for the other."""
+    if len(coefficients) < LONG:
+        return horner(m, x, coefficients)
+    square = m.mul(x, x)
+    even, odd = coefficients[(len(coefficients) - 1) % 2 :: 2], coefficients[len(coefficients) % 2 :: 2]
+    return m.fma(horner(m, square, odd), x, horner(m, square, even))
+
+
+def horner(m: LLVM, x: E, coefficients: Sequence[float]) -> E:
+    """A polynomial, highest power first."""
     y = m.const(coefficients[0], x)
     for c in coefficients[1:]:
         y = m.fma(y, x, m.const(c, x))
@@ -193,17 +194,19 @@ def tanh(m: LLVM, x: E) -> E:
 
 
 def erf(m: LLVM, x: E) -> E:
-    """Error function, at most 3 ULP: x + x P(x**2) up to 1, then 1 - exp(-Q(x))."""
+    """Error function, at most 3 ULP; float64: x + x P(x**2) up to 1, then 1 - exp(-Q(x)); float32: -expm1(-|x| R(|x|))."""
     a = m.abs(x)
+    most = m.const(4 if x.dtype == "float32" else 6, a)
+    c = m.select(m.lt(a, most), a, most)
+    if x.dtype == "float32":
+        k, p = reduced(m, m.neg(m.mul(c, polynomial(m, c, ERF_WHOLE))))
+        s = power_of_two(m, k, x.dtype)
+        return keep_nan(m, x, m.copysign(m.sub(m.sub(m.const(1, s), s), m.mul(s, p)), x))
     z = m.mul(x, x)
-    near = m.fma(x, polynomial(m, z, ERF[x.dtype]), x)
-    parts = ERFC[x.dtype]
-    c = m.select(m.lt(a, m.const(4 if x.dtype == "float32" else 6, a)), a, m.const(4 if x.dtype == "float32" else 6, a))
-    middle, coefficients = parts[0]
-    q = polynomial(m, m.sub(c, m.const(middle, c)), coefficients)
-    if len(parts) > 1:
-        middle, coefficients = parts[1]
-        q = m.select(m.lt(c, m.const(2.5, c)), q, polynomial(m, m.sub(c, m.const(middle, c)), coefficients))
+    near = m.fma(x, polynomial(m, z, ERF), x)
+    (middle, inner), (further, outer) = ERFC
+    q = polynomial(m, m.sub(c, m.const(middle, c)), inner)
+    q = m.select(m.lt(c, m.const(2.5, c)), q, polynomial(m, m.sub(c, m.const(further, c)), outer))
     far = m.copysign(m.sub(m.const(1, x), exp(m, m.neg(q))), x)
     return keep_nan(m, x, m.select(m.lt(a, m.const(1, a)), near, far))
 

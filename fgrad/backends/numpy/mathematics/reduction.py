@@ -11,9 +11,12 @@ from fgrad.backends.numpy.asm import E
 from fgrad.backends.numpy.functions import BITS
 from fgrad.backends.numpy.mathematics.double import LLVM, Pair, any_lane, two_sum
 
-HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
-HUGE = 2.0**27  # beyond it, three parts of pi are too short
-MAGIC = 1.5 * 2.0**52  # added to a number, it leaves a whole number in the last bits
+HALF_PI = {
+    "float32": (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
+    "float64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+}
+LARGE = 2.0**13  # beyond it, three parts of pi are too short, in float32
+HUGE = 2.0**27  # and in float64
 TWO_OVER_PI = int(  # the first 1280 bits
     "a2f9836e4e441529fc2757d1f534ddc0db6295993c439041fe5163abdebbc561b7246e3a424dd2e006492eea09d1921cfe1deb1cb129a73e"
     "e88235f52ebb4484e99c7026b45f7e413991d639835339f49c845f8bbdf9283b1ff897ffde05980fef2f118b5a0a6d1f6d367ecf27cb09b7"
@@ -93,26 +96,50 @@ def declare(m: LLVM) -> None:
     m.asm.declares["@fgrad_two_over_pi"] = TABLE.format(n=len(data), bytes=", ".join(f"i8 {b}" for b in data))
     m.asm.intrinsic("llvm.ctlz.i192", "i192", ("i192", ""), ("i1", ""))
     m.asm.intrinsic("llvm.fma.f64", "double", *[("double", "")] * 3)
-    text = [m.const(h, E("", "float64", 1)).text for h in HALF_PI[:2]]
+    text = [m.const(h, E("", "float64", 1)).text for h in HALF_PI["float64"][:2]]
     m.asm.declares["@fgrad_rest"] = CODE.format(high=text[0], low=text[1])
 
 
 def rest(m: LLVM, x: E) -> tuple[Pair, E]:
-    """(r, k) with x = k pi / 2 + r, |r| <= pi / 4: r a pair, k modulo 4 as int64; x float64. NaN of infinities."""
+    """(r, k) with x = k pi / 2 + r, |r| <= pi / 4: r a pair, k modulo 4 as an integer of the same width. NaN of infinities."""
+    parts = HALF_PI[x.dtype]
     k, turns = nearest(m, x)
-    first = m.fma(k, m.const(-HALF_PI[0], k), x)  # exact: a multiple of 2**-53 below 1
-    p = m.mul(k, m.const(HALF_PI[1], k))
-    lost = m.fma(k, m.const(HALF_PI[1], k), m.neg(p))
+    first = m.fma(k, m.const(-parts[0], k), x)  # exact: as many bits as a number has, below 1
+    p = m.mul(k, m.const(parts[1], k))
+    lost = m.fma(k, m.const(parts[1], k), m.neg(p))
     r, e = two_sum(m, first, m.neg(p))
-    low = m.fma(k, m.const(-HALF_PI[2], k), m.sub(e, lost))
+    low = m.fma(k, m.const(-parts[2], k), m.sub(e, lost))
     high = m.add(r, low)
-    return _with_huge(m, x, (high, m.sub(low, m.sub(high, r))), turns)
+    beyond = _with_large if x.dtype == "float32" else _with_huge
+    return beyond(m, x, (high, m.sub(low, m.sub(high, r))), turns)
 
 
 def nearest(m: LLVM, x: E) -> tuple[E, E]:
-    """The whole number of quarter turns nearest to `x`, as float64 and, modulo 4, as int64."""
-    shifted = m.fma(x, m.const(2 / math.pi, x), m.const(MAGIC, x))
-    return m.sub(shifted, m.const(MAGIC, x)), m.bitcast(shifted, BITS["float64"][0])
+    """The whole number of quarter turns nearest to `x`, and, modulo 4, as an integer."""
+    integer, mantissa, _ = BITS[x.dtype]
+    magic = m.const(1.5 * 2.0**mantissa, x)  # added to a number, it leaves a whole number in the last bits
+    shifted = m.fma(x, m.const(2 / math.pi, x), magic)
+    return m.sub(shifted, magic), m.bitcast(shifted, integer)
+
+
+def _with_large(m: LLVM, x: E, r: Pair, turns: E) -> tuple[Pair, E]:
+    """float32: the same, but what is large reduced as float64."""
+    asm, large = m.asm, m.gt(m.abs(x), m.const(LARGE, x))
+    values = (r[0], r[1], turns)
+    cells = [asm.variable(v.dtype, v.lanes) for v in values]
+    for cell, v in zip(cells, values, strict=True):
+        asm.set(cell, v)
+
+    def widely() -> None:
+        (high, low), k = rest(m, m.convert(x, "float64"))
+        top = m.convert(high, "float32")
+        below = m.convert(m.add(m.sub(high, m.convert(top, "float64")), low), "float32")
+        for cell, v, other in zip(cells, values, (top, below, m.convert(k, "int32")), strict=True):
+            asm.set(cell, m.select(large, other, v))
+
+    asm.when(any_lane(m, large), widely)
+    found = [asm.get(cell, v.dtype, v.lanes) for cell, v in zip(cells, values, strict=True)]
+    return (found[0], found[1]), found[2]
 
 
 def _with_huge(m: LLVM, x: E, r: Pair, turns: E) -> tuple[Pair, E]:

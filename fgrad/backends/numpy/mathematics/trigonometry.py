@@ -19,18 +19,16 @@ COS = {  # (cos(r) - 1 + r**2 / 2) / r**4 in r**2
 }  # fmt: skip
 
 
-def both(m: LLVM, r: Pair, dtype: str) -> tuple[E, E]:
-    """Sine and cosine of a rest, float64, with an error fit for `dtype`."""
+def both(m: LLVM, r: Pair) -> tuple[E, E]:
+    """Sine and cosine of a rest."""
     x, low = r
     z = m.mul(x, x)
     cube = m.mul(z, x)
     half = m.mul(z, m.const(0.5, z))
     one = m.const(1, x)
-    if dtype == "float32":
-        return m.fma(cube, polynomial(m, z, SIN[dtype]), x), m.fma(m.mul(z, z), polynomial(m, z, COS[dtype]), m.sub(one, half))
-    sine = m.add(x, m.fma(cube, polynomial(m, z, SIN[dtype]), m.mul(low, m.sub(one, half))))
     w = m.sub(one, half)
-    tail = m.fma(m.mul(z, z), polynomial(m, z, COS[dtype]), m.sub(m.sub(m.sub(one, w), half), m.mul(x, low)))
+    sine = m.add(x, m.fma(cube, polynomial(m, z, SIN[x.dtype]), m.mul(low, w)))
+    tail = m.fma(m.mul(z, z), polynomial(m, z, COS[x.dtype]), m.sub(m.sub(m.sub(one, w), half), m.mul(x, low)))
     return sine, m.add(w, tail)
 
 
@@ -42,12 +40,11 @@ def bit(m: LLVM, k: E, place: int) -> E:
 
 def _wave(m: LLVM, x: E, phase: int) -> E:
     """sin(x + phase pi / 2)."""
-    wide = m.convert(x, "float64")
-    r, k = rest(m, wide)
-    sine, cosine = both(m, r, x.dtype)
+    r, k = rest(m, x)
+    sine, cosine = both(m, r)
     k = m.add(k, m.const(phase, k)) if phase else k
     y = m.select(bit(m, k, 0), cosine, sine)
-    y = m.convert(m.select(bit(m, k, 1), m.neg(y), y), x.dtype)
+    y = m.select(bit(m, k, 1), m.neg(y), y)
     return y if phase else m.select(m.eq(x, m.const(0, x)), x, y)
 
 
@@ -65,7 +62,7 @@ def tan(m: LLVM, x: E) -> E:
     """Tangent, at most 2.5 ULP (float32: 1); -0.0 stays."""
     wide = m.convert(x, "float64")
     r, k = rest(m, wide)
-    sine, cosine = both(m, r, "float64")
+    sine, cosine = both(m, r)
     odd = bit(m, k, 0)
     y = m.div(m.select(odd, m.neg(cosine), sine), m.select(odd, sine, cosine))
     return m.select(m.eq(x, m.const(0, x)), x, m.convert(y, x.dtype))
