@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
-from fgrad.backends.numpy import compile
+from fgrad.backends.numpy import PROGRAMS, compile, native
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import TensorType
@@ -157,3 +157,20 @@ def test_every_float32(row: Any) -> None:
         x = np.arange(start, start + step, dtype=np.uint32).view("float32")
         error = ulps(program([x])[0], wide(name, x), "float32")
         assert error.max() <= bound, (x[error.argmax()], error.max())
+
+
+@every_dtype
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_narrow_registers(lanes: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = native.host()._replace(lanes=lanes)
+    monkeypatch.setattr(native, "host", lambda: narrow)
+    PROGRAMS.clear()
+    for name, low, high in (("exp", -103.9, 88.8), ("exp2", -149.9, 127.9), ("sin", -1e5, 1e5), ("tanh", -9, 9), ("erf", -4, 4)):
+        with np.errstate(all="ignore"):
+            x = np.concatenate([np.linspace(low, high, 5003), SPECIAL]).astype(dtype)
+        want = plain("erf", x) if name == "erf" else wide(name, x)
+        assert ulps(run(name, x), want, dtype).max() <= 4
+    x = np.abs(draw("huge", dtype))
+    y = draw("unit", dtype)[: x.size]
+    assert ulps(run("pow", x, y), wide("pow", x, y), dtype).max() <= 1
+    PROGRAMS.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fgrad.backends.numpy.asm import E
+from fgrad.backends.numpy.asm import NBYTES, E
 
 if TYPE_CHECKING:
     from fgrad.backends.numpy.machine import LLVM
@@ -83,9 +83,32 @@ def keep_nan(m: LLVM, x: E, y: E) -> E:
 
 
 def clamped(m: LLVM, x: E, low: float, high: float) -> E:
-    """`x` within bounds."""
+    """`x` within bounds; NaN becomes the high one."""
     x = m.select(m.lt(x, m.const(high, x)), x, m.const(high, x))
     return m.select(m.gt(x, m.const(low, x)), x, m.const(low, x))
+
+
+def scales(x: E) -> bool:
+    """True for registers of 512 bits, whose processors multiply by powers of two with one rounding."""
+    return x.lanes * NBYTES[x.dtype] == 64
+
+
+def scaled(m: LLVM, y: E, k: E) -> E:
+    """`y * 2**k`, rounded once: by an instruction, or by two halves of the power."""
+    if not scales(y):
+        half = m.floor(m.mul(k, m.const(0.5, k)))
+        return m.mul(m.mul(y, power_of_two(m, half, y.dtype)), power_of_two(m, m.sub(k, half), y.dtype))
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if y.dtype == 'float32' else 'pd'}.512"
+    rest = ((y.type, "zeroinitializer"), (f"i{y.lanes}", "-1"), ("i32", "4"))
+    return y._replace(text=m.asm.op(m.asm.intrinsic(name, y.type, (y.type, y.text), (k.type, k.text), *rest)), const=None)
+
+
+def within(m: LLVM, x: E, low: float, high: float) -> E:
+    """`x` within bounds for `scaled`: NaN stays where no integer is made of it."""
+    if not scales(x):
+        return clamped(m, x, low, high)
+    x = m.select(m.lt(m.const(high, x), x), m.const(high, x), x)
+    return m.select(m.lt(x, m.const(low, x)), m.const(low, x), x)
 
 
 def reduced(m: LLVM, x: E) -> tuple[E, E]:
@@ -97,24 +120,21 @@ def reduced(m: LLVM, x: E) -> tuple[E, E]:
 
 
 def exp(m: LLVM, x: E) -> E:
-    """e**x, at most 1.1 ULP; the power of two is applied in two halves, so that subnormal results round once."""
+    """e**x, at most 1.1 ULP."""
     bounds = (-104.0, 89.0) if x.dtype == "float32" else (-746.0, 710.0)
-    k, p = reduced(m, clamped(m, x, *bounds))
-    half = m.floor(m.mul(k, m.const(0.5, k)))
-    y = m.mul(m.add(p, m.const(1, p)), power_of_two(m, half, x.dtype))
-    return keep_nan(m, x, m.mul(y, power_of_two(m, m.sub(k, half), x.dtype)))
+    k, p = reduced(m, within(m, x, *bounds))
+    y = scaled(m, m.add(p, m.const(1, p)), k)
+    return y if scales(x) else keep_nan(m, x, y)
 
 
 def exp2(m: LLVM, x: E) -> E:
     """2**x, at most 1.5 ULP."""
     bounds = (-151.0, 129.0) if x.dtype == "float32" else (-1076.0, 1025.0)
-    c = clamped(m, x, *bounds)
+    c = within(m, x, *bounds)
     k = m.rint(c)
     r = m.mul(m.sub(c, k), m.const(0.6931471805599453, c))
-    p = m.fma(m.mul(r, r), polynomial(m, r, EXP[x.dtype]), r)
-    half = m.floor(m.mul(k, m.const(0.5, k)))
-    y = m.mul(m.add(p, m.const(1, p)), power_of_two(m, half, x.dtype))
-    return keep_nan(m, x, m.mul(y, power_of_two(m, m.sub(k, half), x.dtype)))
+    y = scaled(m, m.add(m.fma(m.mul(r, r), polynomial(m, r, EXP[x.dtype]), r), m.const(1, r)), k)
+    return y if scales(x) else keep_nan(m, x, y)
 
 
 def expm1(m: LLVM, x: E) -> E:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fgrad.backends.numpy.asm import E
-from fgrad.backends.numpy.functions import BITS, clamped, keep_nan, polynomial, power_of_two, reduced, split
+from fgrad.backends.numpy.functions import BITS, clamped, keep_nan, polynomial, power_of_two, reduced, scaled, split
 from fgrad.backends.numpy.mathematics.double import LLVM, Pair, fast_sum, product, two_sum, widened
 
 LN2 = (0.693147180559663, 2.8235290563031577e-13)  # the first has zeros at its end: whole multiples are exact
@@ -107,9 +107,7 @@ def _power64(m: LLVM, x: E, y: E) -> E:
     q = m.fma(p, rest, rest)
     y1, e = two_sum(m, m.const(1, p), p)
     value = m.add(y1, m.add(e, q))
-    half = m.floor(m.mul(k, m.const(0.5, k)))
-    value = m.mul(value, power_of_two(m, half, "float64"))
-    return m.mul(value, power_of_two(m, m.sub(k, half), "float64"))
+    return scaled(m, value, k)
 
 
 def _cbrt(m: LLVM, x: E) -> E:
