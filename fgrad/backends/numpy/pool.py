@@ -23,6 +23,8 @@ from fgrad.settings import current
 
 SPIN = 4000  # pauses before a thread sleeps: some 50 microseconds
 FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
+YIELD = {"x86_64": 24, "aarch64": 124}.get(platform.machine())
+PATIENCE = 500  # pauses after which whoever waits for a task gives its core to others: to the task's thread, if that has none
 PAUSE = "@llvm.x86.sse2.pause()" if platform.machine() == "x86_64" else "@llvm.aarch64.hint(i32 1)"
 LOADING = threading.Lock()
 # places in the state, in words of 8 bytes; what different threads write lies on lines of its own
@@ -156,11 +158,17 @@ run:
   call void @drain(ptr %s)
   br label %test
 test:
+  %waited = phi i64 [ 0, %run ], [ %longer, %idle ], [ %longer, %yield ]
   %d = load atomic i64, ptr %done acquire, align 8
   %all = icmp eq i64 %d, %tasks
   br i1 %all, label %end, label %idle
 idle:
   call void {PAUSE}
+  %longer = add i64 %waited, 1
+  %late = icmp sgt i64 %longer, {PATIENCE}
+  br i1 %late, label %yield, label %test
+yield:
+  %y = call i64 (i64, ...) @syscall(i64 {YIELD})
   br label %test
 end:
   store atomic i64 0, ptr %busy release, align 8
