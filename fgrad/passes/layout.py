@@ -199,10 +199,10 @@ class Sets:
 
 
 class Layout:
-    """The rewriting of one graph."""
+    """The rewriting of one graph: rules say which values are connected, and how they are computed in the new order."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, rule: Callable[[Value], Rule | None], there: Callable[[int], Axes], back: Callable[[int], Axes]) -> None:
+        self.graph, self.there, self.back = graph, there, back
         self.order = graph.values()
         self.rules = {v: r for v in self.order if (r := rule(v)) is not None}
         self.sets = Sets()
@@ -210,10 +210,14 @@ class Layout:
             members = [*[v.operands[i] for i in r.images], *([v] if r.result else [])]
             if members:
                 self.sets.join(members)
-            if members and v.prim is not None and v.prim.name in CONVOLUTIONS:
-                self.sets.chosen.add(self.sets.find(v if r.result else v.operands[0]))
         self.new: dict[Value, Value] = {}
         self.turned: dict[Value, Value] = {}  # values in the order that they are not computed in
+
+    def choose(self, wanted: Callable[[Value], bool]) -> None:
+        """Chooses the sets that have something to do with the `wanted` nodes."""
+        for v, r in self.rules.items():
+            if wanted(v) and (r.result or r.images):
+                self.sets.chosen.add(self.sets.find(v if r.result else v.operands[r.images[0]]))
 
     def moves(self, v: Value) -> bool:
         """True if `v` is computed in the new order."""
@@ -227,7 +231,7 @@ class Layout:
             return x
         found = self.turned.get(v)
         if found is None:
-            axes = order(v.ndim) if last else back(v.ndim)
+            axes = self.there(v.ndim) if last else self.back(v.ndim)
             if v.const is not None:
                 found = constant(np.ascontiguousarray(v.const.transpose(axes)), device=v.device)
             else:
@@ -236,7 +240,7 @@ class Layout:
         return found
 
     def run(self) -> Graph:
-        """The graph in the new order; itself if there is no convolution."""
+        """The graph in the new order; itself if nothing is chosen."""
         if not self.sets.chosen:
             return self.graph
         for v in self.order:
@@ -254,4 +258,6 @@ class Layout:
 @deep
 def channels_last(graph: Graph) -> Graph:
     """Convolutions of float32 and float64, and the images around them, with channels last."""
-    return Layout(graph).run()
+    layout = Layout(graph, rule, order, back)
+    layout.choose(lambda v: v.prim is not None and v.prim.name in CONVOLUTIONS)
+    return layout.run()

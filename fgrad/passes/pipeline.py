@@ -14,12 +14,13 @@ from fgrad.passes.orient import orient_constants
 from fgrad.passes.parts import join_parts
 from fgrad.passes.regions import Pass
 from fgrad.passes.share import share
+from fgrad.passes.short import short_first
 from fgrad.passes.shorten import shorten_loops
 from fgrad.passes.simplify import simplify_final
 
 Observer = Callable[[str, Graph, Graph], None]
 CUPY: tuple[Pass, ...] = (merge_extensions, simplify_final, fold_constants, share, shorten_loops, join_parts, orient_constants, simplify_final, share, drop_dead)
-NUMPY: tuple[Pass, ...] = (*CUPY[:-1], channels_last, simplify_final, share, drop_dead)  # groups are fused after these
+NUMPY: tuple[Pass, ...] = (*CUPY[:-1], channels_last, short_first, simplify_final, share, drop_dead)  # groups are fused after these
 
 
 def run(graph: Graph, passes: tuple[Pass, ...] = NUMPY, observe: Observer | None = None) -> Graph:
