@@ -1,6 +1,6 @@
 """Optimisers. Lower case: pure transforms with optax's contract; Capital: PyTorch's objects over the same rules.
 
-Pure: rules < leafwise < directions < sizes; leafwise < transform < combining < wrappers; all < aliases; trees < newton. schedules, losses: functions.
+Pure: rules < leafwise < directions < sizes; leafwise < transform < combining < wrappers; all < aliases; trees < zoom < newton. schedules, losses: functions.
 Stateful: rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler < swa_utils.
 """
 
@@ -194,6 +194,7 @@ from fgrad.optim.wrappers import (
     skip_large_updates,
     skip_not_finite,
 )
+from fgrad.optim.zoom import ScaleByZoomLinesearchState, ZoomLinesearchInfo, scale_by_zoom_linesearch
 
 for _name in "Adadelta Adafactor Adagrad Adam Adamax AdamW ASGD LBFGS Muon NAdam RAdam RMSprop Rprop SGD SparseAdam".split():
     _file = {"Adafactor": "_adafactor", "Muon": "_muon", "SparseAdam": "sparse_adam"}.get(_name, _name.lower())
@@ -252,9 +253,11 @@ __all__ = [
     "ScaleByRssState",
     "ScaleBySM3State",
     "ScaleByScheduleState",
+    "ScaleByZoomLinesearchState",
     "SparseAdam",
     "TraceState",
     "ZeroNansState",
+    "ZoomLinesearchInfo",
     "adabelief",
     "adadelta",
     "adafactor",
@@ -360,6 +363,7 @@ __all__ = [
     "scale_by_stddev",
     "scale_by_trust_ratio",
     "scale_by_yogi",
+    "scale_by_zoom_linesearch",
     "schedules",
     "selective_transform",
     "set_to_zero",

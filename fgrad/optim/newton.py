@@ -14,6 +14,7 @@ from fgrad.optim import trees
 from fgrad.optim.combining import chain
 from fgrad.optim.leafwise import GradientTransformation, choose, demand, empty, increment, zero_count
 from fgrad.optim.transform import identity, scale, scale_by_learning_rate
+from fgrad.optim.zoom import keywords_of, real_dtype, scale_by_zoom_linesearch
 
 
 class ScaleByLBFGSState(NamedTuple):
@@ -91,20 +92,23 @@ def scale_by_backtracking_linesearch(max_backtracking_steps: int, slope_rtol: fl
     """u -> t u with the first t of a falling row for which value_fn(p + t u) <= (1 + rtol) value + slope_rtol t g'u + atol.
 
     update(u, state, params, value=, grad=, value_fn=); the row begins at increase_factor times the last t, at most max_learning_rate.
-    store_grad: the state keeps loss and gradient there, for value_and_grad_from_state. Source: Armijo 1966; optax.
+    store_grad: the state keeps loss and gradient there, for value_and_grad_from_state. Other keywords of update go to value_fn.
+    Source: Armijo 1966; optax.
     """
 
     def init(params: Any) -> ScaleByBacktrackingLinesearchState:
         grad = trees.zeros_like(params) if store_grad else None
-        return ScaleByBacktrackingLinesearchState(jnp.asarray(1.0), jnp.asarray(jnp.inf), grad)
+        d = real_dtype(params)
+        return ScaleByBacktrackingLinesearchState(jnp.ones((), d), jnp.asarray(jnp.inf, dtype=d), grad)
 
     def update(updates: Any, state: Any, params: Any = None, *, value: Any, grad: Any, value_fn: Callable[..., Any],
                **hyper: Any) -> tuple[Any, Any]:  # fmt: skip
         demand(params, "scale_by_backtracking_linesearch")
         slope, start = trees.vdot(updates, grad), jnp.asarray(value)
+        given = keywords_of(value_fn, hyper, "scale_by_backtracking_linesearch")
 
         def excess(t: Any) -> tuple[Any, Any]:
-            new = value_fn(trees.cast_like(trees.add_scale(params, t, updates), params))
+            new = value_fn(trees.cast_like(trees.add_scale(params, t, updates), params), **given)
             limit = (1 + rtol) * start + slope_rtol * t * slope + atol
             return new, jnp.where(jnp.isnan(new), jnp.inf, new - limit)
 
@@ -117,7 +121,7 @@ def scale_by_backtracking_linesearch(max_backtracking_steps: int, slope_rtol: fl
         t, new, over, _ = lax.while_loop(lambda s: (s[2] > 0) & (s[3] < max_backtracking_steps), body, (first, *excess(first), jnp.asarray(0)))
         t, new = jnp.where(jnp.isfinite(over), t, 0.0), jnp.where(jnp.isfinite(over), new, start)
         scaled = trees.cast_like(trees.scale(t, updates), updates)
-        kept = value_and_grad(value_fn)(trees.add_scale(params, t, updates))[1] if store_grad else None
+        kept = value_and_grad(value_fn)(trees.add_scale(params, t, updates), **given)[1] if store_grad else None
         return scaled, ScaleByBacktrackingLinesearchState(t, new, kept)
 
     return GradientTransformation(init, update)
@@ -130,18 +134,27 @@ def value_and_grad_from_state(value_fn: Callable[..., Any]) -> Callable[..., tup
         value, grad = trees.get(state, "value"), trees.get(state, "grad")
         if value is None or grad is None:
             raise ArgumentError("the state has no value and gradient", where=caller(), fix="use a line search with store_grad=True")
-        fresh = value_and_grad(value_fn)(params, *args, **kwargs)
-        found: tuple[Any, Any] = choose(jnp.isfinite(value), (value, grad), fresh)
+        d = jnp.asarray(value).dtype
+
+        def fresh(_: Any) -> tuple[Any, Any]:
+            new, g = value_and_grad(value_fn)(params, *args, **kwargs)
+            return new.astype(d), trees.cast_like(g, grad)
+
+        found: tuple[Any, Any] = lax.cond(jnp.isfinite(value), lambda known: known, fresh, (value, grad))
         return found
 
     return find
 
 
-def lbfgs(learning_rate: Any = None, memory_size: int = 10, scale_init_precond: bool = True,
-          linesearch: GradientTransformation | None = None) -> GradientTransformation:  # fmt: skip
-    """L-BFGS: scale_by_lbfgs, -learning_rate (1), and a line search if one is given. Source: Liu & Nocedal 1989; optax.lbfgs.
+DEFAULT_SEARCH = scale_by_zoom_linesearch(20, initial_guess_strategy="one")
 
-    linesearch: e.g. scale_by_backtracking_linesearch(20, store_grad=True); optax's own search is another, so that None is the default.
+
+def lbfgs(learning_rate: Any = None, memory_size: int = 10, scale_init_precond: bool = True,
+          linesearch: GradientTransformation | None = DEFAULT_SEARCH) -> GradientTransformation:  # fmt: skip
+    """L-BFGS: scale_by_lbfgs, -learning_rate (1), and a line search. Source: Liu & Nocedal 1989; optax.lbfgs.
+
+    linesearch: scale_by_zoom_linesearch(20, initial_guess_strategy="one") by default, with which update takes value=, grad=
+    and value_fn=; another one, or None.
     """
     base = scale(-1.0) if learning_rate is None else scale_by_learning_rate(learning_rate)
     return chain(scale_by_lbfgs(memory_size, scale_init_precond), base, identity() if linesearch is None else linesearch)
