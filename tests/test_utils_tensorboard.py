@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,41 @@ def test_figures_are_drawn(tmp_path: Path) -> None:
         log.add_figure("g", [figure, figure])
     one, two = (e.summary.value[0].image for e in events(tmp_path))
     assert (one.width, one.height, two.width) == (100, 50, 200)
+
+
+class Field:
+    """Stands for one of ONNX's messages: named fields, and their list."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def ListFields(self) -> list[Any]:  # noqa: N802
+        return [(k, v) for k, v in self.__dict__.items() if v is not None]
+
+
+def onnx_graph() -> Any:
+    """y = Gemm(x, w, transB=1) as ONNX holds it."""
+
+    def value(name: str, *sizes: int) -> Any:
+        dims = [Field(dim_value=d) for d in sizes]
+        return Field(name=name, type=Field(tensor_type=Field(elem_type=1, shape=Field(dim=dims))))
+
+    gemm = Field(op_type="Gemm", input=["x", "w"], output=["y"], attribute=[Field(name="transB", i=1, type=2), Field(name="alpha", f=0.5, type=1)])
+    return Field(input=[value("x", 2, 3), value("w", 4, 3)], output=[value("y", 2, 4)], node=[gemm, Field(op_type="Relu", input=["y"], output=["z"], attribute=[])])
+
+
+def test_an_onnx_graph_is_what_torch_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_side = pytest.importorskip("torch.utils.tensorboard._onnx_graph")
+    monkeypatch.setitem(fgrad.errors._LOADED, "onnx", Field(load=lambda name: Field(graph=onnx_graph())))
+    with SummaryWriter(tmp_path) as log:
+        log.add_onnx_graph("model.onnx")
+    kind = pytest.importorskip("tensorboard.compat.proto.graph_pb2").GraphDef
+    (graph,) = (kind.FromString(e.graph_def) for e in events(tmp_path) if e.graph_def)
+    assert graph == torch_side.parse(onnx_graph())
+
+
+def test_a_missing_onnx_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(fgrad.errors._LOADED, "onnx", raising=False)
+    with SummaryWriter(tmp_path) as log, pytest.raises(ImportError, match=r'pip install "fgrad\[onnx\]"'):
+        log.add_onnx_graph("model.onnx")

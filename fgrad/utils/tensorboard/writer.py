@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fgrad.utils.tensorboard import curves, graphs, pictures, projector, summaries
+from fgrad.utils.tensorboard import curves, graphs, onnx_graphs, pictures, projector, summaries
 from fgrad.utils.tensorboard.protos import array, proto
 
 __all__ = ["FileWriter", "SummaryWriter"]
@@ -47,6 +47,10 @@ class FileWriter:
         self.add_event(event.Event(graph_def=graph.SerializeToString()), None, walltime)
         tagged = event.TaggedRunMetadata(tag="step1", run_metadata=stats.SerializeToString())
         self.add_event(event.Event(tagged_run_metadata=tagged), None, walltime)
+
+    def add_onnx_graph(self, graph: Any, walltime: float | None = None) -> None:
+        """A GraphDef as an event."""
+        self.add_event(proto("event").Event(graph_def=graph.SerializeToString()), None, walltime)
 
     def flush(self) -> None:
         """Writes what waits."""
@@ -174,6 +178,10 @@ class SummaryWriter:
     def add_graph(self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True) -> None:
         """The recorded forward of a model on an input (a tuple of several). verbose, use_strict_trace: accepted."""
         self._get_file_writer().add_graph((graphs.graph_def(model, input_to_model), graphs.run_metadata()))
+
+    def add_onnx_graph(self, prototxt: Any) -> None:
+        """The graph of an ONNX file (a path). Needs onnx: MissingError names what to install without it."""
+        self._get_file_writer().add_onnx_graph(onnx_graphs.load_onnx_graph(prototxt))
 
     def add_hparams(self, hparam_dict: dict[str, Any], metric_dict: dict[str, Any], hparam_domain_discrete: Any = None,
                     run_name: str | None = None, global_step: Any = None) -> None:  # fmt: skip
