@@ -216,3 +216,22 @@ def test_dropout_is_one_kernel_with_equal_bits_on_any_number_of_threads(threads:
     x = np.random.default_rng(9).normal(size=(600, 700)).astype("float32")
     with use(num_threads=threads):
         equal(*both(drop, x, np.array([1, 2], np.uint32), np.array(77, np.uint64)))
+
+
+@every_half
+def test_products_and_windows_of_halves_are_made_in_float32(dtype: str) -> None:
+    rng = np.random.default_rng(10)
+    a, b = (rng.normal(size=s).astype(dtype_of(dtype)) for s in ((24, 40), (40, 33)))
+    images = rng.normal(size=(2, 8, 8, 5)).astype(dtype_of(dtype))
+    moves = {"window": (1, 2, 2, 1), "stride": (1, 2, 2, 1), "padding": ((0, 0),) * 4, "dilation": (1,) * 4}
+    places = rng.integers(0, 24, 70)
+    updates = rng.normal(size=(70, 40)).astype(dtype_of(dtype))
+    rows: list[tuple[Any, ...]] = [
+        (lambda x, y: F["dot_general"](F["neg"](x), y, contract=((1,), (0,)), batch=((), ())), a, b),
+        (lambda x: F["window_max"](x, **moves), images),
+        (lambda x: F["window_sum"](x, **moves), images),
+        (lambda x, u, i: F["scatter"](x, u, i, axes=(0,), op="add", mode="clip"), a, updates, places),
+    ]
+    for f, *xs in rows:
+        got, want = both(f, *xs)
+        np.testing.assert_allclose(got.astype("float64"), want.astype("float64"), rtol=2**-7, atol=2**-7)

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fgrad.ir.apply import located
 from fgrad.ir.graph import Graph, Value
-from fgrad.ir.rewrite import rebuild, rewrite
+from fgrad.ir.operators import FUNCTIONS
+from fgrad.ir.rewrite import rebuild, rewrite, with_operands
+from fgrad.ir.types import TensorType
 from fgrad.passes.regions import deep
 from fgrad.primitives.arithmetic import convert
-from fgrad.primitives.compare import ne
-from fgrad.primitives.cumulative import cummax, cummin, cumprod, cumsum
 from fgrad.primitives.random_bits import random_bits, random_word
-from fgrad.primitives.reduce import (
-    argmax,
-    argmin,
-    reduce_and,
-    reduce_max,
-    reduce_min,
-    reduce_or,
-    reduce_prod,
-    reduce_sum,
-)
 from fgrad.primitives.shape import broadcast_to, full, iota, number, reshape, slice_
 
 Shape = tuple[int, ...]
+IN_FLOAT32 = frozenset((
+    "reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "argmax", "argmin", "cumsum", "cumprod", "cummax", "cummin", "dot_general",
+    "conv", "conv_dx", "conv_dw", "conv_last", "conv_last_dx", "conv_last_dw", "window_max", "window_max_pull", "window_max_push",
+    "window_sum", "window_sum_pull", "scatter",
+))  # fmt: skip
+IN_BYTES = {
+    "reduce_or": "reduce_max", "reduce_and": "reduce_min", **{name: name for name in ("reduce_max", "reduce_min", "argmax", "argmin", "cummax", "cummin")},
+}  # fmt: skip
 FLOAT32, UINT8, UINT64 = np.dtype("float32"), np.dtype("uint8"), np.dtype("uint64")
 
 
@@ -68,73 +67,44 @@ def some_words(key: Value, offset: Value, s: Shape, a: Shape, b: Shape, c: Shape
     return words(key, offset, shape, first, [step * k for step, k in zip(c, by, strict=True)])
 
 
-def is_half(x: Value, *rest: Any) -> bool:
-    """True for 16-bit floats."""
-    return x.dtype.name in ("float16", "bfloat16")
-
-
-def is_bool(x: Value, *rest: Any) -> bool:
-    """True for bools."""
-    return x.dtype.name == "bool"
-
-
-def over(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    """A reduction of anything over any axes."""
-    return lambda x, a: reduce(x, axes=a)
-
-
-def in_float32(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    """A reduction of halves in float32, rounded once."""
-    return lambda x, a: convert(reduce(convert(x, dtype=FLOAT32), axes=a), dtype=x.dtype)
-
-
-def positions(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Positions of extremes along any axis."""
-    return lambda x, a: f(x, axis=a)
-
-
-def of_wider(f: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
-    """Positions in another type, which holds all values."""
-    return lambda x, a: f(convert(x, dtype=dtype), axis=a)
-
-
-def running(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Running values along any axis."""
-    return lambda x, a, r: f(x, axis=a, reverse=r)
-
-
-def running_wider(f: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
-    """Running values in another type, each rounded once."""
-    return lambda x, a, r: convert(f(convert(x, dtype=dtype), axis=a, reverse=r), dtype=x.dtype)
-
-
-def of_bytes(reduce: Callable[..., Any]) -> Callable[..., Any]:
-    """A reduction of bools as that of bytes."""
-
-    def right(x: Value, a: Shape) -> Any:
-        found = reduce(convert(x, dtype=UINT8), axes=a)
-        return ne(found, number(0, found))
-
-    return right
-
-
 RULES = (
     rewrite("some words", lambda key, offset, s, a, b, c: slice_(random_bits(key, offset, shape=s), start=a, stop=b, step=c), some_words,
             when=one_stream),
     rewrite("words in a shape", lambda key, offset, s, t: reshape(random_bits(key, offset, shape=s), shape=t),
             lambda key, offset, s, t: all_words(key, offset, t), when=one_stream),
-    *[rewrite(f"{f.__name__} of halves", over(f), in_float32(f), when=is_half) for f in (reduce_sum, reduce_prod, reduce_max, reduce_min)],
-    *[rewrite(f"{f.__name__} of bools", over(f), of_bytes(g), when=is_bool)
-      for f, g in ((reduce_max, reduce_max), (reduce_min, reduce_min), (reduce_or, reduce_max), (reduce_and, reduce_min))],
 )  # fmt: skip
-RULES = (*RULES, *[rewrite(f"{f.__name__} of {name}", positions(f), of_wider(f, to), when=when) for f in (argmax, argmin)
-                   for name, to, when in (("halves", FLOAT32, is_half), ("bools", UINT8, is_bool))],
-         *[rewrite(f"{f.__name__} of {name}", running(f), running_wider(f, to), when=when) for f in (cumsum, cumprod, cummax, cummin)
-           for name, to, when in (("halves", FLOAT32, is_half), ("bools", UINT8, is_bool))])  # fmt: skip
 LAST = (rewrite("words", lambda key, offset, s: random_bits(key, offset, shape=s), all_words, when=one_stream),)
+
+
+def substitute(v: Value) -> tuple[str, np.dtype[Any]] | None:
+    """The operation that stands for `v`, and the type it reads instead of halves or bools; None if `v` is as it should be."""
+    assert v.prim is not None
+    if not all(isinstance(x.type, TensorType) and x.size for x in v.operands):
+        return None
+    kinds, name = {x.dtype.name for x in v.operands}, v.prim.name
+    if kinds & {"float16", "bfloat16"} and name in IN_FLOAT32 and v.named_params.get("op") != "mul":
+        return name, FLOAT32
+    return (IN_BYTES[name], UINT8) if "bool" in kinds and name in IN_BYTES else None
+
+
+def widened(graph: Graph) -> Graph:
+    """Operations on halves in float32, rounded once, as their lowerings do it, and on bools as bytes."""
+    new: dict[Value, Value] = {}
+    for old in graph.values():
+        v = with_operands(old, tuple([new.get(x, x) for x in old.operands]))
+        found = substitute(v)
+        if found is not None:
+            name, dtype = found
+            with located(v.where):
+                narrow = [x.dtype.name in ("float16", "bfloat16", "bool") for x in v.operands]
+                xs = [convert(x, dtype=dtype) if n else x for x, n in zip(v.operands, narrow, strict=True)]
+                y = FUNCTIONS[name](*xs, **v.named_params)
+                v = y if y.type is v.type else convert(y, dtype=v.dtype)
+        new[old] = v
+    return Graph(graph.inputs, tuple([new.get(o, o) for o in graph.outputs]))
 
 
 @deep
 def native_forms(graph: Graph) -> Graph:
     """`graph` in the forms that kernels hold; the same values."""
-    return rebuild(rebuild(graph, RULES), LAST)
+    return widened(rebuild(rebuild(graph, RULES), LAST))
