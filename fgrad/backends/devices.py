@@ -51,8 +51,10 @@ def host(a: Any) -> Any:
 
 def put(a: Any, device: Device) -> Any:
     """A copy of an array in row-major order on `device`."""
+    if device is CPU:
+        return np.array(host(a), order="C")
     with on(device) as xp:
-        return np.array(host(a), order="C") if device is CPU else xp.array(a, order="C")
+        return xp.array(a, order="C")
 
 
 def zeros(kind: TensorType) -> Any:

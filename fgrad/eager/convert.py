@@ -16,6 +16,8 @@ from fgrad.ir.dtypes import KINDS
 from fgrad.ir.types import TensorType
 from fgrad.settings import current
 
+KNOWN = frozenset([np.dtype(name) for name in KINDS if name != "bfloat16"])
+
 
 class Faces(dict[str, type[Cell]]):
     """Classes of cells by name: "array", what raw NumPy becomes, and "tensor". Rooms above fill it when they are imported."""
@@ -45,13 +47,18 @@ def host_array(x: Any, dtype: Any = None) -> Any:
             a = a.astype(current().default_dtype)
         elif a.dtype == np.complex128 and not _holds_float64(x):
             a = a.astype("complex128" if current().default_dtype == "float64" else "complex64")
-    if a.dtype.name not in KINDS:
+    check_dtype(a.dtype, x)
+    return a
+
+
+def check_dtype(dtype: Any, x: Any) -> None:
+    """Refuses data whose dtype tensors cannot have."""
+    if dtype not in KNOWN and dtype.name not in KINDS:  # the name takes a microsecond to find
         raise DtypeError(
-            f"an array of dtype {a.dtype} (from {type(x).__name__}) has no counterpart",
+            f"an array of dtype {dtype} (from {type(x).__name__}) has no counterpart",
             where=caller(),
             fix="give numbers of one shape, or convert with numpy first",
         )
-    return a
 
 
 def _holds_float64(x: Any) -> bool:

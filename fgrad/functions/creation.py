@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager.cell import concrete
-from fgrad.eager.convert import host_array
+from fgrad.eager.convert import check_dtype
 from fgrad.eager.operands import default_complex, recorded
 from fgrad.eager.views import require_grad
 from fgrad.errors import ArgumentError, DtypeError
@@ -133,7 +133,7 @@ def from_numpy(ndarray: Any) -> Any:
     """A tensor that shares the array's memory: writes on either side are seen on the other."""
     if not isinstance(ndarray, np.ndarray):
         raise DtypeError(f"expected np.ndarray (got {type(ndarray).__name__})", where=caller(), fix="use tensor(data)")
-    host_array(ndarray[:0] if ndarray.ndim else ndarray)
+    check_dtype(ndarray.dtype, ndarray)
     x = placed(Tensor, ndarray)
     x.extra.exposed = True
     return x

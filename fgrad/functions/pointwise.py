@@ -146,12 +146,16 @@ def scaled(x: Any, y: Any, alpha: Any) -> Any:
     return mul(convert(y, d), alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
 
 
+def is_bool(x: Any) -> bool:
+    """True for a bool and a tensor of bools."""
+    return bool(x._type.dtype.kind == "b") if isinstance(x, Cell) else x is True or x is False
+
+
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input - alpha * other."""
-    for x in (input, other):
-        if isinstance(x, bool) or (isinstance(x, Cell) and x._type.dtype == np.bool_):
-            raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
-                             fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
+    if is_bool(input) or is_bool(other):
+        raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
+                         fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
     return into(out, binary(sub_, input, other if alpha.__class__ is int and alpha == 1 else scaled(input, other, alpha)))
 
 

@@ -248,7 +248,9 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
             f"stack expects each tensor to be equal size, but got {[list(x._type.shape) for x in given]}",
             where=caller(), fix="give tensors of one shape",
         )  # fmt: skip
-    return into(out, cat([unsqueeze(x, dim) for x in given], dim))
+    axis = axis_of(given[0], dim, 1)
+    shape = (*first[:axis], 1, *first[axis:])
+    return into(out, cat([record(type(x)._result, R["reshape"], (x,), (shape,)) for x in given], axis))
 
 
 def hstack(tensors: Sequence[Any]) -> Any:
