@@ -11,6 +11,7 @@ import pytest
 import fgrad as fg
 from fgrad import nn, optim
 from fgrad.eager import engine, explain
+from fgrad.eager.operands import compose
 
 
 class Loop:
@@ -321,3 +322,27 @@ def test_compile_falls_back_where_backward_stands_inside() -> None:
     assert "fallback" in fg.explain()
     with pytest.raises(TypeError, match="from outside"):
         fg.compile(whole._original, fullgraph=True)(x, y)
+
+
+def test_a_composite_is_made_again_for_operands_of_known_types() -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def rule(x: Any, y: Any) -> Any:
+        calls.append((x.type, y.type))
+        return x * y + (x if x is y else y) * 2.0
+
+    a, b, c = (fg.tensor([float(i), 2.0]) for i in range(3))
+    first, second = compose(rule, a, b), compose(rule, b, c)
+    assert len(calls) == 1
+    same = compose(rule, a, a)
+    assert len(calls) == 2  # one operand twice is another composite
+    other = compose(rule, a[:1], b[:1])
+    wanted = compose(rule, a.clone().requires_grad_(), b)
+    assert len(calls) == 4
+    assert wanted.requires_grad
+    assert not second.requires_grad
+    assert first._value.where != second._value.where  # each belongs to its own line
+    assert first.tolist() == [2.0, 8.0]
+    assert second.tolist() == [6.0, 8.0]
+    assert same.tolist() == [0.0, 8.0]
+    assert other.tolist() == [2.0]

@@ -12,14 +12,15 @@ from fgrad.eager import tape as tapes
 from fgrad.eager.cell import Cell
 from fgrad.eager.enter import enter, freeze, intern, miss
 from fgrad.eager.tape import THREAD, Tape, tensor_type
-from fgrad.ir.apply import caller, constant
-from fgrad.ir.graph import Value
+from fgrad.ir.apply import caller, constant, located
+from fgrad.ir.graph import Value, topological
 from fgrad.ir.operators import FUNCTIONS
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import TensorType
 
 _new = object.__new__
 ITEM = REGISTRY["item"]
+TEMPLATES = 10_000  # composites remembered by the types of their operands
 _SITE = ("short", "tape", "changes")
 
 
@@ -169,5 +170,25 @@ def composite(key: Any, rule: Any, operands: tuple[Value, ...], tape: Tape) -> t
     if found is None:
         if not tape.smooth:
             operands = tuple([freeze(tape, v) for v in operands])
-        found = tape.memo[full] = tuple(rule(*operands))
+        found = tape.memo[full] = derived(key, rule, operands, tape.interned.templates)
     return found
+
+
+def derived(key: Any, rule: Any, operands: tuple[Value, ...], templates: dict[Any, Any]) -> tuple[Value, ...]:
+    """Values of `rule(*operands)`; what the rule made of operands of the same types is made again node by node, without it."""
+    first: dict[Value, int] = {}
+    kinds = [v if v.const is not None else (v.type, v.needs, first.setdefault(v, i)) for i, v in enumerate(operands)]
+    known = templates.get(kind := (key, *kinds))
+    where = caller()
+    if known is None:
+        with located(where):
+            made = tuple(rule(*operands))
+        if len(templates) > TEMPLATES:
+            templates.clear()
+        templates[kind] = operands, topological(made, operands), made
+        return made
+    before, nodes, results = known
+    new: dict[Value, Value] = dict(zip(before, operands, strict=True))
+    for v in nodes:
+        new[v] = Value(v.prim, tuple([new.get(x, x) for x in v.operands]), v.params, v.type, where, None, v.needs)
+    return tuple([new.get(v, v) for v in results])

@@ -23,11 +23,12 @@ DONATION = "a call that donated it"  # what the tape of a donated tensor is call
 class Interned:
     """All a thread has recorded before. Dropping it costs a re-record, never a recompile."""
 
-    __slots__ = ("cut", "joints", "leaves", "near", "programs", "tables")
+    __slots__ = ("cut", "joints", "leaves", "near", "programs", "tables", "templates")
 
     def __init__(self) -> None:
         self.tables: list[tuple[dict[Any, Any], dict[Any, Any]]] = []  # by generation: see `table`
         self.leaves: dict[Any, Value] = {}  # (slot, type, needs) -> graph input
+        self.templates: dict[Any, Any] = {}  # (composite, types of its operands) -> what it made of such operands
         self.joints: dict[Any, Any] = {}  # what a transform made of recorded values
         self.programs: dict[Any, Any] = {}  # (outputs, donated, consumed, bound) -> Entry
         self.near: dict[Any, list[Any]] = {}  # (donated, consumed, bound) -> entries, for supersets of outputs
