@@ -245,7 +245,7 @@ class Field:
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
-    def ListFields(self) -> list[Any]:  # noqa: N802
+    def ListFields(self) -> list[Any]:
         return [(k, v) for k, v in self.__dict__.items() if v is not None]
 
 
