@@ -187,7 +187,7 @@ def test_reductions_of_bools(name: str, axes: tuple[int, ...]) -> None:
     equal(*both(lambda v: F[name](v, axes=axes), x))
 
 
-SHAPES = [(1,), (7,), (64,), (1000,), (3, 7), (37, 53), (4, 5, 6, 1), (128, 130)]
+SHAPES = [(1,), (7,), (64,), (1000,), (3, 7), (37, 53), (4, 5, 6, 1), (128, 130), (5, 256), (3, 4, 68)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -111,19 +111,24 @@ def _word(xp: Any, out: Any, index: Any, offset: Any, low: Any, high: Any) -> An
         return store(xp, out, xp.choose((index & xp.uint64(3)).astype("int64"), words).astype("uint32"))
 
 
-def _word_body(m: Any, index: Any, offset: Any, low: Any, high: Any) -> Any:
-    """The rounds of Philox; words are in the lower halves, what a product leaves above them is masked when it matters."""
-    mask, half, zero = m.const(0xFFFFFFFF, index), m.const(32, index), m.const(0, index)
-    block = m.add(offset, m.shift_right(index, m.const(2, index)))
+def rounds(m: Any, block: Any, low: Any, high: Any) -> tuple[Any, Any, Any, Any]:
+    """The four words of a block, all uint64: what a product leaves above a word is masked when it matters, and not at the end."""
+    mask, half, zero = m.const(0xFFFFFFFF, block), m.const(32, block), m.const(0, block)
     c0, c1, c2, c3 = block, m.shift_right(block, half), zero, zero
     for _ in range(ROUNDS):
-        p0 = m.mul(m.bit_and(c0, mask), m.const(_MULTIPLY[0], index))
-        p1 = m.mul(m.bit_and(c2, mask), m.const(_MULTIPLY[1], index))
+        p0 = m.mul(m.bit_and(c0, mask), m.const(_MULTIPLY[0], block))
+        p1 = m.mul(m.bit_and(c2, mask), m.const(_MULTIPLY[1], block))
         c0 = m.bit_xor(m.bit_xor(m.shift_right(p1, half), c1), low)
         c2 = m.bit_xor(m.bit_xor(m.shift_right(p0, half), c3), high)
         c1, c3 = p1, p0
-        low, high = m.add(low, m.const(_BUMP[0], index)), m.add(high, m.const(_BUMP[1], index))
-    second, upper = (m.ne(m.bit_and(index, m.const(k, index)), zero) for k in (1, 2))
+        low, high = m.add(low, m.const(_BUMP[0], block)), m.add(high, m.const(_BUMP[1], block))
+    return c0, c1, c2, c3
+
+
+def _word_body(m: Any, index: Any, offset: Any, low: Any, high: Any) -> Any:
+    """One word of four."""
+    c0, c1, c2, c3 = rounds(m, m.add(offset, m.shift_right(index, m.const(2, index))), low, high)
+    second, upper = (m.ne(m.bit_and(index, m.const(k, index)), m.const(0, index)) for k in (1, 2))
     return m.convert(m.select(upper, m.select(second, c3, c2), m.select(second, c1, c0)), "uint32")
 
 

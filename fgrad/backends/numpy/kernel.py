@@ -6,42 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from fgrad.backends.numpy.asm import FLOATS, INTEGERS, SUFFIX, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.asm import FLOATS, SUFFIX, TYPES, Asm, E, number, vector
+from fgrad.backends.numpy.folds import COMBINE, FOLD, counted_axes, start_of
 from fgrad.backends.numpy.loops import Loops, Ref, depends, loops_of
 from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.split import COSTLY, Split
+from fgrad.backends.numpy.words import UNROLL, aligned, four_vectors
 from fgrad.ir.graph import Graph, Value
 from fgrad.passes.nests import Shape, is_reduction
 from fgrad.passes.spaces import is_free
-
-START = {"reduce_sum": 0.0, "reduce_prod": 1.0, "reduce_max": float("-inf"), "reduce_min": float("inf")}
-COMBINE = {"reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "max", "reduce_min": "min"}
-FOLD = {
-    "reduce_sum": ("fadd", "add"),
-    "reduce_prod": ("fmul", "mul"),
-    "reduce_max": ("fmaximum", "smax"),
-    "reduce_min": ("fminimum", "smin"),
-}
-
-
-def start_of(v: Value) -> float:
-    """What a reduction starts from."""
-    assert v.prim is not None
-    if v.dtype.name in INTEGERS and v.prim.name in ("reduce_max", "reduce_min"):
-        limits = np.iinfo(v.dtype)
-        return int(limits.max if v.prim.name == "reduce_min" else limits.min)
-    return START[v.prim.name]
-
-
-def counted_axes(graph: Graph, nest: Shape) -> set[int]:
-    """Axes of the space whose index is a value."""
-    found = set()
-    for v in graph.values():
-        if v.prim is not None and v.prim.name == "iota" and v.shape[v.named_params["axis"]] != 1:
-            found.add(nest.axes[v][sum(d != 1 for d in v.shape[: v.named_params["axis"]])])
-    return found
 
 
 class Kernel:
@@ -67,6 +40,8 @@ class Kernel:
         self.index: dict[int, str] = {}
         self.totals: dict[Value, str] = {}
         self.stage = 0  # of the pass being written
+        self.aligned = aligned(self.order, nest, self.loops, self.depends, lanes)
+        self.words: dict[Value, list[E]] = {}  # random words of the present vector and those after it
         self.part = ("0", "0")  # of the loop that is split: what the present task runs over
 
     # ------------------------------------------------------------------ analysis
@@ -197,6 +172,8 @@ class Kernel:
         folding = [*sums, *in_rows, *[v for v in late if v in self.totals]]
         size = self.loops.all[-1].size
         unroll = 1 if not folding or size < 4 * self.lanes else 4 if len(self.order) <= 16 else 2
+        if self.aligned and size >= UNROLL * self.lanes:
+            unroll = UNROLL
         cells = {
             (v, u): self.totals[v] if v in self.totals and u == 0 else self.asm.variable(v.dtype.name, self.lanes)
             for v in folding
@@ -228,12 +205,13 @@ class Kernel:
         start, stop = self.bounds(k)
         many, full = self.whole(stop, lanes * unroll), self.whole(stop, lanes)
 
-        def block(j: str, u: int, mask: str | None) -> None:
+        def block(j: str, u: int, mask: str | None, ahead: bool = False) -> None:
+            self.ahead = u if ahead and unroll == UNROLL else None
             self.block(k, j, s, {v: c for (v, n), c in cells.items() if n == u}, late, stores, mask)
 
         def unrolled(j: str) -> None:
             for u in range(unroll):
-                block(j if not u else self.asm.op(f"add nuw nsw i64 {j}, {u * lanes}"), u, None)
+                block(j if not u else self.asm.op(f"add nuw nsw i64 {j}, {u * lanes}"), u, None, ahead=True)
 
         self.asm.loop(start, many, lanes * unroll, unrolled)
         if unroll > 1:
@@ -307,6 +285,10 @@ class Kernel:
             first = self.asm.splat(E(self.at, "int64", 1), self.lanes)
             return self.m.convert(E(self.asm.op(f"add {first.type} {first.text}, {lanes}"), "int64", self.lanes), v.dtype.name)
         xs = [self.vector(x, s) for x in v.operands]
+        if v in self.aligned and self.ahead is not None:
+            if not self.ahead:
+                self.words[v] = four_vectors(self.m, *xs)
+            return self.words[v][self.ahead]
         if is_free(v) or is_reduction(v):
             return xs[0]
         return evaluate(self.m, v, xs)
