@@ -55,9 +55,7 @@ class Cell:
 
     @property
     def _type(self) -> TensorType:
-        kind = self._value.type
-        assert isinstance(kind, TensorType)
-        return kind
+        return self._value.type  # type: ignore[return-value]  # no cell is a tuple
 
     @property
     def _device(self) -> Device:

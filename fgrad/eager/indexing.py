@@ -17,10 +17,15 @@ from fgrad.eager.views import buffer_of, view_of, write
 from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError, TraceError
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.dtypes import kind
-from fgrad.ir.primitive import REGISTRY
+from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import TensorType
 
 R = REGISTRY
+
+
+Path = tuple[tuple[Primitive, tuple[Any, ...]], ...]  # views, one of the other
+PATHS: dict[Any, Path] = {}  # of indices that hold no tensors
+KEPT = 20_000
 
 
 class Basic(NamedTuple):
@@ -37,9 +42,33 @@ class Basic(NamedTuple):
 def getitem(x: Any, index: Any, mode: str = "raise", *, selects: bool = False) -> Any:
     """`x[index]`: a view where it can be one. mode: what index arrays out of range do ("raise", "clip" or "fill")."""
     items = index if isinstance(index, tuple) else (index,)
+    key = plain_key(x._type.shape, items, selects)
+    path = PATHS.get(key) if key is not None else None
+    if path is not None:
+        return along(x, path)
     basic = parse(x, expand(x, items), selects)
-    view = apply_basic(x, basic)
-    return take(view, basic.arrays, mode) if basic.arrays else view
+    path = path_of(x._type.shape, basic)
+    if key is not None:
+        if len(PATHS) > KEPT:
+            PATHS.clear()
+        PATHS[key] = path
+    return take(along(x, path), basic.arrays, mode) if basic.arrays else along(x, path)
+
+
+def plain_key(shape: tuple[int, ...], items: tuple[Any, ...], selects: bool) -> Any:
+    """A key for what an index of numbers, slices of numbers, None and Ellipsis comes to; None for any other index."""
+    key: list[Any] = [shape, selects]
+    for i in items:
+        if i.__class__ is slice:
+            bounds = i.start, i.stop, i.step
+            if not all([b is None or b.__class__ is int for b in bounds]):
+                return None
+            key.append(bounds)
+        elif i.__class__ is int or i is None or i is Ellipsis:
+            key.append(i)
+        else:
+            return None
+    return tuple(key)
 
 
 def setitem(x: Any, index: Any, value: Any, *, selects: bool = False) -> None:
@@ -55,7 +84,7 @@ def setitem(x: Any, index: Any, value: Any, *, selects: bool = False) -> None:
     if strict and (given._type.size != 1 or not one_mask(x, items)):
         raise DtypeError(f"Index put requires the source and destination dtypes match, got {x._type} for the destination and {given._type} for the "
                          "source.", where=caller(), fix="convert the value")  # fmt: skip
-    view = apply_basic(x, basic)
+    view = along(x, path_of(x._type.shape, basic))
     if not basic.arrays:
         write(view, spread_to(value, view._type.shape))
         return
@@ -272,18 +301,26 @@ def integer(i: Any, n: int, axis: int) -> int:
     return at % n
 
 
-def apply_basic(x: Any, basic: Basic) -> Any:
-    """The view that the slicing part of an index shows."""
-    cls, shape = type(x)._result, x._type.shape
-    view = x
-    start, stop, step = tuple(basic.start), tuple(basic.stop), tuple(basic.step)
+def path_of(shape: tuple[int, ...], basic: Basic) -> Path:
+    """The views that the slicing part of an index comes to."""
+    path: list[tuple[Primitive, tuple[Any, ...]]] = []
+    start, stop, step, final = tuple(basic.start), tuple(basic.stop), tuple(basic.step), tuple(basic.shape)
     if start != (0,) * len(shape) or stop != shape or step != (1,) * len(shape):
-        view = view_of(cls, view, R["slice"], (start, stop, step))
+        path.append((R["slice"], (start, stop, step)))
     if basic.flips:
-        view = view_of(cls, view, R["flip"], (tuple(basic.flips),))
-    if view._type.shape != tuple(basic.shape):
-        view = view_of(cls, view, R["reshape"], (tuple(basic.shape),))
-    return view_of(cls, x, R["reshape"], (shape,)) if view is x else view
+        path.append((R["flip"], (tuple(basic.flips),)))
+    sliced = tuple([-(-(hi - lo) // s) for lo, hi, s in zip(start, stop, step, strict=True)])
+    if sliced != final or not path:
+        path.append((R["reshape"], (final,)))
+    return tuple(path)
+
+
+def along(x: Any, path: Path) -> Any:
+    """The view at the end of a path."""
+    cls = type(x)._result
+    for prim, params in path:
+        x = view_of(cls, x, prim, params)
+    return x
 
 
 def layout(view: Any, arrays: list[tuple[int, Any]]) -> tuple[tuple[int, ...] | None, list[int], list[Any]]:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager.indexing import (
-    apply_basic,
+    along,
     as_value,
     broadcast_indices,
     expand,
     layout,
     parse,
+    path_of,
     result_shape,
     select_mask,
     spread_to,
@@ -52,7 +53,7 @@ def updated(x: Any, index: Any, value: Any, op: str, mode: str | None = None) ->
         new = value if op == "set" else record(cls, R[OPS[op]], (x, spread_to(value, x._type.shape)))
         return select_mask(x, mask, new) if op == "set" else chosen(x, mask, new)
     basic = parse(x, expand(x, items))
-    view = apply_basic(x, basic)
+    view = along(x, path_of(x._type.shape, basic))
     if not basic.arrays:
         shown = spread_to(value, view._type.shape)
         new = shown if op == "set" else record(cls, R[OPS[op]], (view, shown))

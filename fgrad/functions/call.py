@@ -105,6 +105,8 @@ def coerce(x: Any, like: Any) -> Any:
 
 def same(xs: Sequence[Any], d: Dtype | None = None) -> list[Any]:
     """Operands as cells of one dtype."""
+    if d is None and all([isinstance(x, Cell) for x in xs]) and len({x._type.dtype for x in xs}) == 1:
+        return list(xs)
     like = next(x for x in xs if isinstance(x, Cell))
     d = result_numpy(*[coerce(x, like) for x in xs]) if d is None else d
     return [convert(c, d) if isinstance(c, Cell) else number(c, d, like) for c in (coerce(x, like) for x in xs)]
@@ -123,8 +125,10 @@ def become(x: Any, y: Any) -> Any:
 
 def axis_of(x: Any, dim: int, extra: int = 0) -> int:
     """A dimension counted from the front, checked; `extra` for axes about to be added."""
-    rank = x._type.ndim + extra
+    rank = len(x._value.type.shape) + extra
     limit = max(rank, 1)
+    if dim.__class__ is int and -limit <= dim < limit:
+        return dim % limit
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise TypeError(f"dim must be an int, not {type(dim).__name__}")
     if not -limit <= dim < limit:
@@ -139,6 +143,9 @@ def axis_of(x: Any, dim: int, extra: int = 0) -> int:
 def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
     """Dimensions as a sorted tuple; None or () means all."""
     rank = x._type.ndim
+    if dim.__class__ is int:
+        axis = axis_of(x, dim)
+        return (axis,) if rank else ()
     if dim is None or (isinstance(dim, tuple | list) and not dim):
         return tuple(range(rank))
     given = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+EXCHANGED: dict[tuple[int, int, int], tuple[int, ...]] = {}  # (rank, two dimensions) -> the order with them exchanged
+ORDERS: dict[tuple[int, tuple[int, ...]], tuple[int, ...]] = {}  # (rank, an order) -> the order, counted from the front
+
+
 def view_as_shape(x: Any, shape: tuple[int, ...]) -> Any:
     """A reshaping view."""
     return view_of(type(x)._result, x, R["reshape"], (shape,))
@@ -42,6 +47,8 @@ def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
 def resolve(x: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape with its -1 filled in, checked against the number of elements."""
     n = x._type.size
+    if n == math.prod(shape) and -1 not in shape:
+        return shape
     if shape.count(-1) > 1:
         raise ArgumentError("only one dimension can be inferred", where=caller(), fix="use -1 once")
     known = math.prod(d for d in shape if d != -1)
@@ -102,24 +109,31 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
 def permute(input: Any, *dims: Any) -> Any:
     """Dimensions in another order. A view."""
-    given = sizes(dims)
-    order = tuple(axis_of(input, d) for d in given) if len(given) == input._type.ndim else (-1,)
-    if sorted(order) != list(range(input._type.ndim)):
-        raise ShapeError(
-            f"permute(dims={list(sizes(dims))}) does not name each of the {input._type.ndim} dimensions once",
-            where=caller(), fix="give a permutation of all dimensions",
-        )  # fmt: skip
+    given, rank = sizes(dims), input._type.ndim
+    order = ORDERS.get((rank, given))
+    if order is None:
+        order = tuple([axis_of(input, d) for d in given]) if len(given) == rank else (-1,)
+        if sorted(order) != list(range(rank)):
+            raise ShapeError(
+                f"permute(dims={list(given)}) does not name each of the {rank} dimensions once",
+                where=caller(), fix="give a permutation of all dimensions",
+            )  # fmt: skip
+        ORDERS[rank, given] = order
     return view_of(type(input)._result, input, R["transpose"], (order,))
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged. A view."""
-    a, b = axis_of(input, dim0), axis_of(input, dim1)
-    if not input._type.shape:
-        return view_as_shape(input, ())
-    order = list(range(input._type.ndim))
-    order[a], order[b] = order[b], order[a]
-    return permute(input, order)
+    rank = input._type.ndim
+    order = EXCHANGED.get((rank, dim0, dim1)) if dim0.__class__ is dim1.__class__ is int else None
+    if order is None:
+        a, b = axis_of(input, dim0), axis_of(input, dim1)
+        if not rank:
+            return view_as_shape(input, ())
+        axes = list(range(rank))
+        axes[a], axes[b] = axes[b], axes[a]
+        order = EXCHANGED[rank, int(dim0), int(dim1)] = tuple(axes)
+    return view_of(type(input)._result, input, R["transpose"], (order,))
 
 
 swapaxes = swapdims = transpose
@@ -226,11 +240,12 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     given = list(tensors)
     if not given:
         raise ArgumentError("torch.cat(): expected a non-empty list of Tensors", where=caller(), fix="give some")
-    if any(not x._type.shape for x in given):
+    if not all([x._type.shape for x in given]):
         raise ShapeError("zero-dimensional tensor cannot be concatenated", where=caller(), fix="use stack")
     kept = [x for x in given if x._type.shape != (0,)] or given[:1]
     axis = axis_of(kept[0], dim)
-    xs = same(kept, result_numpy(*given))
+    d = given[0]._type.dtype
+    xs = kept if all([x._type.dtype is d for x in given]) else same(kept, result_numpy(*given))
     return into(out, record(type(xs[0])._result, R["concatenate"], tuple(xs), (axis,)))
 
 
@@ -304,8 +319,9 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
                 f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {parts}", where=caller(),
                 fix="make the sizes add up",
             )  # fmt: skip
-    starts = [sum(parts[:i]) for i in range(len(parts))]
-    return tuple(narrow(tensor, dim, s, k) for s, k in zip(starts, parts, strict=True))
+    before = (slice(None),) * axis_of(tensor, dim)
+    ends = list(accumulate(parts))
+    return tuple([tensor[(*before, slice(end - k, end))] for k, end in zip(parts, ends, strict=True)])
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
