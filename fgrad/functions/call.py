@@ -36,6 +36,7 @@ from fgrad.settings import current
 __all__ = [
     "NUMBER",
     "R",
+    "alike",
     "axes_of",
     "axis_of",
     "become",
@@ -47,6 +48,7 @@ __all__ = [
     "device_of",
     "elsewhere",
     "floating",
+    "is_bool",
     "is_integer",
     "number",
     "plain",
@@ -65,6 +67,19 @@ def tensor_of(x: Any, like: Any) -> Any:
     device = like._device if a.ndim else CPU
     data = a if device is CPU else devices.put(a, device)
     return concrete(type(like)._result, data, TensorType(a.shape, a.dtype, device))
+
+
+def alike(x: Any, y: Any) -> bool:
+    """True for two tensors of one dtype, not bool: what most operations are given, and need not look into further."""
+    if isinstance(x, Cell) and isinstance(y, Cell):
+        d = x._value.type.dtype  # type: ignore[union-attr]  # a tensor type
+        return d is y._value.type.dtype and d.kind != "b"  # type: ignore[union-attr]
+    return False
+
+
+def is_bool(x: Any) -> bool:
+    """True for a bool and a tensor of bools."""
+    return bool(x._type.dtype.kind == "b") if isinstance(x, Cell) else x is True or x is False
 
 
 def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:

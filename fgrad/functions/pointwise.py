@@ -14,9 +14,10 @@ import numpy as np
 from fgrad.eager import casting
 from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
+from fgrad.eager.record import record2
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError
-from fgrad.functions.call import R, become, binary, compose, convert, is_integer, same, unary
+from fgrad.functions.call import R, alike, become, binary, compose, convert, is_bool, is_integer, same, unary
 from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
 from fgrad.functions.refusals import factor_fits, tensors_only
@@ -134,6 +135,8 @@ def relu(input: Any, *, out: Any = None) -> Any:
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input + alpha * other; of bools, or."""
+    if out is None and alpha.__class__ is int and alpha == 1 and alike(input, other):
+        return record2(type(input)._result, add_, input, other)
     if both_bool(input, other):
         return into(out, binary(R["bitwise_or"], input, scaled(input, other, alpha if isinstance(alpha, float) else bool(alpha))))
     return into(out, binary(add_, input, other if alpha.__class__ is int and alpha == 1 else scaled(input, other, alpha)))
@@ -146,13 +149,10 @@ def scaled(x: Any, y: Any, alpha: Any) -> Any:
     return mul(convert(y, d), alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
 
 
-def is_bool(x: Any) -> bool:
-    """True for a bool and a tensor of bools."""
-    return bool(x._type.dtype.kind == "b") if isinstance(x, Cell) else x is True or x is False
-
-
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input - alpha * other."""
+    if out is None and alpha.__class__ is int and alpha == 1 and alike(input, other):
+        return record2(type(input)._result, sub_, input, other)
     if is_bool(input) or is_bool(other):
         raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(),
                          fix="use ^ or logical_xor, or ~ to invert a mask")  # fmt: skip
@@ -167,6 +167,8 @@ def both_bool(x: Any, y: Any) -> bool:
 
 def mul(input: Any, other: Any, *, out: Any = None) -> Any:
     """input * other."""
+    if out is None and alike(input, other):
+        return record2(type(input)._result, mul_, input, other)
     if both_bool(input, other):
         return into(out, binary(R["bitwise_and"], input, other))
     return into(out, binary(mul_, input, other))
