@@ -140,7 +140,7 @@ def become(x: Any, y: Any) -> Any:
 
 def axis_of(x: Any, dim: int, extra: int = 0) -> int:
     """A dimension counted from the front, checked; `extra` for axes about to be added."""
-    rank = len(x._value.type.shape) + extra
+    rank = x._type.ndim + extra  # a sparse tensor has a type, but no value
     limit = max(rank, 1)
     if dim.__class__ is int and -limit <= dim < limit:
         return dim % limit
