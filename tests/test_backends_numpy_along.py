@@ -54,7 +54,7 @@ def check(f: Any, *xs: Any) -> None:
     graph = trace(lambda *vs: items(f(*vs)), *[TensorType(x.shape, x.dtype) for x in xs])
     program = compile(graph, {}, "native")
     assert "kernel0(" in program.source
-    assert not any(name in program.source for name in ("argmax", "argmin", "cum", "sort", "top_k"))
+    assert not any(name in program.source for name in ("argmax", "argmin", "cum", "searchsorted(", "sort(", "top_k"))
     with np.errstate(all="ignore"):
         want = interpret(graph, [*xs])
     for threads in (1, 2, 4):
@@ -142,6 +142,13 @@ def test_results_feed_kernels_of_the_same_program() -> None:
     check(f, x)
     graph = trace(f, TensorType(x.shape, "float32"))
     assert compile(graph, {}, "native").source.count("kernel") == 1
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if "float16" not in d])
+def test_search(dtype: str, right: bool) -> None:
+    for lead, n, m in (((), 1, 5), ((), 100, 600), ((3, 4), 37, 20), ((2,), 64, 1)):
+        check(lambda v, w: F["searchsorted"](v, w, right=right), np.sort(draw((*lead, n), dtype), axis=-1), draw((*lead, m), dtype, 1))
 
 
 def test_tuples_are_results_whole() -> None:

@@ -71,6 +71,20 @@ def test_integers(name: str, dtype: str) -> None:
 
 
 @every_integer
+def test_greatest_common_divisors(dtype: str) -> None:
+    equal(*both(F["gcd"], *pairs(dtype)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_neighbours_of_floats(dtype: str) -> None:
+    rng = np.random.default_rng(11)
+    special = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 6e-8, -6e-8, 65504, 2, 0.5])
+    x, y = (g.ravel() for g in np.meshgrid(special, special))
+    x, y = np.concatenate([x, rng.normal(size=999)]), np.concatenate([y, rng.normal(size=999)])
+    equal(*both(F["nextafter"], x.astype(dtype), y.astype(dtype)))
+
+
+@every_integer
 @pytest.mark.parametrize("by", [1, 3, 7, 64])
 @pytest.mark.parametrize("name", ["floor_divide", "rem"])
 def test_integers_by_a_constant(name: str, by: int, dtype: str) -> None:

@@ -152,6 +152,15 @@ class Asm:
         self.do(f"br label %else{n}")
         self.lines.append(f"else{n}:")
 
+    def again(self, body: Callable[[], str]) -> None:
+        """`do condition = body() while condition`."""
+        self.count += 1
+        n = self.count
+        self.do(f"br label %again{n}")
+        self.lines.append(f"again{n}:")
+        self.do(f"br i1 {body()}, label %again{n}, label %over{n}")
+        self.lines.append(f"over{n}:")
+
     def splat(self, x: E, lanes: int) -> E:
         """One number in every lane."""
         if x.lanes == lanes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fgrad.backends.numpy.asm import NBYTES, TYPES, E, vector
+from fgrad.backends.numpy import halves
+from fgrad.backends.numpy.asm import HALVES, NBYTES, TYPES, E, vector
+from fgrad.backends.numpy.mathematics.double import any_lane
 
 if TYPE_CHECKING:
     from fgrad.backends.numpy.machine import LLVM
@@ -99,4 +101,39 @@ def power(m: LLVM, x: E, y: E) -> E:
     return m.select(m.lt(y, zero), inverse, z)
 
 
-FUNCTIONS: dict[str, Callable[..., E]] = {"pow": power}
+def gcd(m: LLVM, x: E, y: E) -> E:
+    """Euclid's, not negative but for the least number; of zeros zero."""
+    unsigned = f"u{x.dtype}" if m.kind(x) == "i" else x.dtype
+    sizes = [m.bitcast(m.abs(v), unsigned) if m.kind(x) == "i" else v for v in (x, y)]
+    cells = [m.asm.variable(unsigned, x.lanes) for _ in sizes]
+    for cell, v in zip(cells, sizes, strict=True):
+        m.asm.set(cell, v)
+
+    def step() -> str:
+        a, b = (m.asm.get(cell, unsigned, x.lanes) for cell in cells)
+        more = m.ne(b, m.const(0, b))
+        r = rem(m, a, b)
+        m.asm.set(cells[0], m.select(more, b, a))
+        m.asm.set(cells[1], r)
+        return any_lane(m, m.ne(r, m.const(0, r)))
+
+    m.asm.again(step)
+    return m.bitcast(m.asm.get(cells[0], unsigned, x.lanes), x.dtype)
+
+
+def next_after(m: LLVM, x: E, y: E) -> E:
+    """The float beside `x` in the direction of `y`, by its bits."""
+    integer = f"int{8 * NBYTES[x.dtype]}"
+    a, b = (halves.widen(m, v) if v.dtype in HALVES else v for v in (x, y))
+    bits, zero = m.bitcast(x, integer), m.const(0, a)
+    one, sign = m.const(1, bits), m.const(-(1 << 8 * NBYTES[x.dtype] - 1), bits)
+    same = m.eq(m.gt(a, zero), m.gt(b, zero))
+    away = m.bit_and(same, m.gt(m.abs(b), m.abs(a)))
+    moved = m.select(away, m.add(bits, one), m.sub(bits, one))
+    least = m.bit_or(one, m.bit_and(m.bitcast(y, integer), sign))
+    found = m.bitcast(m.select(m.eq(a, zero), least, moved), x.dtype)
+    found = m.select(m.eq(a, b), x if x.dtype == "float16" else y, found)  # which differs for zeros alone: as NumPy
+    return m.select(m.ne(a, a), x, m.select(m.ne(b, b), y, found))
+
+
+FUNCTIONS: dict[str, Callable[..., E]] = {"pow": power, "gcd": gcd, "nextafter": next_after}

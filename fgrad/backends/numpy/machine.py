@@ -10,7 +10,7 @@ from fgrad.backends.numpy.mathematics import FUNCTIONS, remainder
 from fgrad.ir.dtypes import KINDS
 from fgrad.ir.graph import Value
 
-BITS = ("select", "bitcast", "convert")  # what moves the bits of halves as they are, or rounds by itself
+BITS = ("select", "bitcast", "convert", "nextafter")  # what moves the bits of halves as they are, or rounds by itself
 
 
 class LLVM:
@@ -224,7 +224,7 @@ class LLVM:
 
     def call(self, name: str, *xs: E, **params: int) -> E:
         """One of the functions that have code here."""
-        function: Any = FUNCTIONS.get(name) if xs[0].dtype in FLOATS else integers.FUNCTIONS.get(name)
+        function: Any = FUNCTIONS.get(name) if xs[0].dtype in FLOATS and name != "nextafter" else integers.FUNCTIONS.get(name)
         if function is None:
             raise NotImplementedError(f"{name} of {xs[0].dtype}")
         result: E = function(self, *xs, **params)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy import along, calls, moves, orders, pool
+from fgrad.backends.numpy import along, calls, moves, orders, pool, searches
 from fgrad.backends.numpy.along import Along
 from fgrad.backends.numpy.asm import Asm, E
 from fgrad.backends.numpy.asm import number as literal
@@ -311,13 +311,15 @@ class Native:
 
     def rows(self, block: Block, v: Value) -> bool:
         """Writes what works along one axis; False if it has to stay a call of NumPy."""
-        if not (along.able(v) or orders.able(v)) or not self.reachable(block, v):
+        if not (along.able(v) or orders.able(v) or searches.able(v)) or not self.reachable(block, v):
             return False
         assert v.prim is not None
         xs = [self.memory(block, x) for x in v.operands]
         given = (self.asm, self.name("rows"), v, host().lanes, self.groups)
         if along.able(v):
             along.NODES[v.prim.name](Along(*given), self.slot(block, (v, 0), v), *xs)
+        elif searches.able(v):
+            searches.Search(*given).write(self.slot(block, (v, 0), v), *xs)
         else:
             targets = [self.slot(block, (v, k), leaf(t)) for k, t in enumerate(v.type.items)]  # type: ignore[union-attr]  # a tuple
             Orders(*given).write(targets, self.arena(block.base + block.plan.scratch[v]), *xs)

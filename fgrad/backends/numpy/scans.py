@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fgrad.backends.numpy import along, moves, orders
+from fgrad.backends.numpy import along, moves, orders, searches
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.calls import constant
 from fgrad.backends.numpy.jit import host
@@ -80,7 +80,7 @@ class Scans:
         assert w.prim is not None
         if is_fused(w) or w.prim.name in ("item", "dot_general") or w.prim.view_of is not None or constant(w):
             return True
-        return moves.able(w) or along.able(w) or orders.able(w) or self.native.is_number(w) or (is_scan(w) and self.body(w) is not None)
+        return any([room.able(w) for room in (moves, along, orders, searches)]) or self.native.is_number(w) or (is_scan(w) and self.body(w) is not None)
 
     def scratch(self, v: Value) -> int:
         """Working memory: one step's, carried values twice, contiguous copies of operands."""
