@@ -60,3 +60,20 @@ def drawn(seed: int) -> Graph:
 @pytest.mark.parametrize("seed", range(30))
 def test_drawn_products(seed: int) -> None:
     assert "dot_general(" not in run(drawn(seed))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_matrix_by_a_vector_is_one_call(axis: int, first: bool) -> None:
+    """Tiled programs hand it to NumPy's matmul as it lies, from either side and over either axis."""
+    shapes = ((3, 4), (3, 4)[axis : axis + 1])
+
+    def f(m: Value, v: Value) -> Value:
+        operands, axes = ((m, v), ((axis,), (0,))) if first else ((v, m), ((0,), (axis,)))
+        return F["dot_general"](*operands, contract=axes, batch=((), ()))
+
+    rng = np.random.default_rng(0)
+    m, v = (rng.normal(size=s) for s in shapes)
+    program = compile(trace(f, *[TensorType(s, "float64") for s in shapes]), kernels="tiled")
+    assert "matmul(" in program.source
+    np.testing.assert_allclose(program([m, v])[0], np.tensordot(m, v, (axis, 0)))

@@ -20,6 +20,7 @@ from fgrad.ir.graph import Value
 from fgrad.ir.regions import subgraphs
 from fgrad.settings import current
 
+BOUND = 8  # times longer a flop takes where it is read from memory for: a matrix by a vector
 SMALL = 10_000_000  # flops of one product below which a second thread does not pay
 NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads")  # fmt: skip
@@ -58,7 +59,9 @@ def product(v: Value) -> int:
     if inner:
         return max(inner)
     if v.prim.name == "dot_general":
-        return int(node_cost(v).flops)
+        (left, right), (shared_a, shared_b) = v.params
+        vector = any(x.ndim == len(summed) + len(shared) for x, summed, shared in zip(v.operands, (left, right), (shared_a, shared_b), strict=True))
+        return int(node_cost(v).flops) * (BOUND if vector else 1)
     if v.prim.name in ("conv", "conv_dx", "conv_dw", "conv_last", "conv_last_dx", "conv_last_dw"):
         kernel = v.type if v.prim.name.endswith("_dw") else v.operands[1].type
         return int(node_cost(v).flops) // max(1, math.prod(kernel.shape[2:]))  # type: ignore[union-attr]  # a tensor
@@ -81,6 +84,8 @@ class Threads:
             return f(buffers)
         change, ask = found
         usual = ask()
+        if usual == wanted:
+            return f(buffers)
         change(wanted)
         try:
             return f(buffers)

@@ -243,10 +243,9 @@ class Block:
             for function, given in made:
                 self.text.call(function, *[self.argument(v, a, numbers) for a in given])
             return
-        turned = calls.product(v)
-        if turned is not None:
-            left, right = (self.turned(x) if t else self.name(x) for x, t in zip(v.operands, turned, strict=True))
-            self.text.call(np.matmul, left, right, self.name(v))
+        factors = self.factors(v)
+        if factors is not None:
+            self.text.call(np.matmul, *factors, self.name(v))
             return
         args = [self.name(x) for x in v.operands]
         if v.prim.name == "reshape" and self.plan.homes[v, 0].kind != "fresh":  # no view: copied in the old shape
@@ -263,6 +262,13 @@ class Block:
             self.text.add(f"{name} = {self.lowering(v, args, None)}")
             return
         self.text.add(self.lowering(v, args, self.name(v)))
+
+    def factors(self, v: Value) -> list[str] | None:
+        """What `matmul` multiplies to compute a node; None if it is no product, or not one of matrices and vectors as they lie."""
+        turned, order = calls.product(v), calls.applied(v)
+        if turned is not None:
+            return [self.turned(x) if t else self.name(x) for x, t in zip(v.operands, turned, strict=True)]
+        return None if order is None else [self.name(v.operands[k]) for k in order]
 
     def places(self, v: Value) -> str | None:
         """The planned buffers of several results; None if the node has one, or makes its own."""

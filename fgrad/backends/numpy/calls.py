@@ -69,6 +69,7 @@ REDUCERS: dict[str, Callable[..., Any]] = {
 INTEGERS: dict[int, Any] = {1: np.dtype(np.int8), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}  # by size
 UPDATES = ("scatter", "dynamic_update_slice")  # their lowerings write into the first operand where it is the result
 CONSTANT = 1 << 16  # elements of an array that is kept rather than computed again
+PRODUCTS = ("float32", "float64", "complex64", "complex128")  # what BLAS multiplies
 OUT = -1  # the result, where an operand's number is expected
 
 
@@ -133,7 +134,7 @@ def selection(v: Value) -> tuple[Call, ...] | None:
 
 def product(v: Value) -> tuple[bool, bool] | None:
     """For a product of (stacks of) matrices that BLAS does in one call: which operands are read transposed."""
-    if v.prim is None or v.prim.name != "dot_general" or v.dtype.name not in ("float32", "float64", "complex64", "complex128"):
+    if v.prim is None or v.prim.name != "dot_general" or v.dtype.name not in PRODUCTS:
         return None
     (left, right), (shared_a, shared_b) = v.params
     a, b = v.operands
@@ -142,6 +143,19 @@ def product(v: Value) -> tuple[bool, bool] | None:
     if shared_a != stacks or shared_b != stacks or len(left) != 1 or (a.ndim, b.ndim) != (n + 2, n + 2):
         return None
     return left[0] == n, right[0] == n + 1
+
+
+def applied(v: Value) -> tuple[int, int] | None:
+    """For a matrix by a vector: the operands in the order in which `matmul` sums over the axes that are meant."""
+    if v.prim is None or v.prim.name != "dot_general" or v.dtype.name not in PRODUCTS:
+        return None
+    (left, right), shared = v.params
+    ranks = tuple([x.ndim for x in v.operands])
+    if shared != ((), ()) or len(left) != 1 or ranks not in ((2, 1), (1, 2)):
+        return None
+    matrix = ranks.index(2)
+    last = (left, right)[matrix][0] == 1
+    return (matrix, 1 - matrix) if last else (1 - matrix, matrix)
 
 
 def literal(x: Value) -> str | None:
