@@ -223,6 +223,20 @@ def test_gradients_keep_what_is_costly() -> None:
     assert len(forward.type.items) == 2 + 1 + 5 + 2
 
 
+def test_a_bias_that_is_repeated_outside_is_read_as_it_is_and_its_gradient_is_one_sum() -> None:
+    def f(b: Any, h: Any, xs: Any) -> Any:
+        rows = F["broadcast_to"](b, shape=h.shape)
+        (last,), _ = scan_values(lambda c, x: ([F["tanh"](c[0] * x[0] + rows)], []), [h], [xs])
+        return total(last)
+
+    graph = trace(lambda *xs: (y := f(*xs), *pull([y], [constant(np.ones(()))], xs)), f64(3), f64(2, 3), f64(6, 2, 3))
+    changed = shorten_loops(merge_extensions(graph))
+    assert [v.operands[0].shape for v in scans(changed)[:1]] == [(3,)]
+    sums = [v for v in changed.values() if v.prim is not None and v.prim.name == "reduce_sum"]
+    assert not any(v.operands[0] in sums for v in sums)
+    same(graph, changed)
+
+
 def test_second_derivatives() -> None:
     graph = trace(
         lambda *xs: pull([total(pull([lstm(*xs)], [constant(np.ones(()))], [xs[1]])[0])], [constant(np.ones(()))], xs), *SHAPES

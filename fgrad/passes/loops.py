@@ -103,6 +103,20 @@ def stacked(values: Sequence[Value], known: Mapping[Value, Value], loop: Loop) -
     ]
 
 
+def sink(loop: Loop) -> bool:
+    """Repeats constants inside the loop that are repeated outside, so that each step reads fewer; True if there are any."""
+    small: dict[Value, Value] = {}
+    for c, x in list(loop.consts.items()):
+        if x.prim is not None and x.prim.name == "broadcast_to" and x.operands[0].const is None:
+            y = leaf(x.operands[0].type)
+            small[c] = F["broadcast_to"](y, shape=x.shape)
+            loop.consts[y] = x.operands[0]
+            del loop.consts[c]
+    outputs = substitute(loop.outputs(), small)
+    loop.nexts, loop.ys = dict(zip(loop.nexts, outputs, strict=False)), outputs[len(loop.nexts) :]
+    return bool(small)
+
+
 def barred(v: Value) -> bool:
     """True for what has to stay a step of the loop: it can fail, has an effect or a body of its own."""
     prim = v.prim

@@ -71,6 +71,11 @@ class Later:
         """`total`, made."""
         if g in self.plain:
             return None
+        found = self.through(g)
+        return F["reduce_sum"](self.stack(g), axes=(0,)) if found is None and self.at_hand(g) else found
+
+    def through(self, g: Value) -> Any:
+        """`total` from those of operands, which are smaller or fewer."""
         name = g.prim.name if g.prim is not None else ""
         if name == "dot_general":
             return self.product(g)
@@ -97,14 +102,9 @@ class Later:
         """The sum of a product over all steps: one that sums over the steps too."""
         (x, y), (sums, shared) = g.operands, g.params
         if x in self.plain or y in self.plain:
-            parts = [z if z in self.plain else self.whole(z) for z in (x, y)]
+            parts = [z if z in self.plain else self.total(z) for z in (x, y)]
             return None if None in parts else F["dot_general"](*parts, contract=sums, batch=shared)
         return F["dot_general"](self.stack(x), self.stack(y), contract=_behind(sums, (0,)), batch=_behind(shared, ()))
-
-    def whole(self, x: Value) -> Value | None:
-        """The sum of `x` over all steps, from its stack if that is there."""
-        found = self.total(x)
-        return F["reduce_sum"](self.stack(x), axes=(0,)) if found is None and self.at_hand(x) else found
 
     # ------------------------------------------------------------------ decisions
     def add_up(self, added: Mapping[Value, Value]) -> None:
