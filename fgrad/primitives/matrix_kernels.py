@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fgrad.primitives import openblas
 from fgrad.primitives.checks import store
 
 BLOCK = 32
@@ -119,7 +120,17 @@ def solve_triangular(xp: Any, a: Any, b: Any, lower: bool, unit: bool) -> Any:
 
 
 def lu(xp: Any, x: Any) -> tuple[Any, ...]:
-    """(LU packed, pivots from 1, permutation, first zero pivot or 0), by blocks with partial pivoting (LAPACK's getrf)."""
+    """(LU packed, pivots from 1, permutation, first zero pivot or 0) with partial pivoting, by LAPACK's getrf if it is there."""
+    found = openblas.getrf(flat(x)) if xp is np else None
+    if found is None:
+        return _lu_by_blocks(xp, x)
+    (a, pivots, info), lead = found, x.shape[:-2]
+    pivots = pivots.astype("int32").reshape(*lead, pivots.shape[-1])
+    return a.reshape(x.shape), pivots, permutation(xp, pivots, x.shape[-2]), info.reshape(lead)
+
+
+def _lu_by_blocks(xp: Any, x: Any) -> tuple[Any, ...]:
+    """The same where the array library has no such routine."""
     a = xp.array(flat(x))
     n, rows, columns = a.shape
     k = min(rows, columns)
@@ -172,10 +183,22 @@ def permutation(xp: Any, pivots: Any, rows: int) -> Any:
     """The order of rows that swaps, counted from 1, lead to."""
     lead = pivots.shape[:-1]
     each = pivots.reshape(-1, pivots.shape[-1]) if pivots.size else xp.zeros((math.prod(lead), 0), pivots.dtype)
+    if xp is np:
+        orders = [_ordered(swaps, rows) for swaps in each.tolist()]
+        return np.array(orders, pivots.dtype).reshape(*lead, rows)
     perm = xp.array(xp.broadcast_to(xp.arange(rows), (each.shape[0], rows)))
     for j in range(each.shape[-1]):
         _swap(xp, perm, j, each[:, j] - 1)
     return perm.reshape(*lead, rows).astype(pivots.dtype)
+
+
+def _ordered(swaps: list[int], rows: int) -> list[int]:
+    """The order that swaps of lines lead to."""
+    order = list(range(rows))
+    for j, at in enumerate(swaps):
+        if at - 1 != j:
+            order[j], order[at - 1] = order[at - 1], order[j]
+    return order
 
 
 def solve(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
