@@ -13,7 +13,7 @@ import numpy as np
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import as_cell, host_array
 from fgrad.eager.record import record
-from fgrad.eager.views import buffer_of, view_of, write
+from fgrad.eager.views import buffer_of, view_along, write
 from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError, TraceError
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.dtypes import kind
@@ -317,10 +317,7 @@ def path_of(shape: tuple[int, ...], basic: Basic) -> Path:
 
 def along(x: Any, path: Path) -> Any:
     """The view at the end of a path."""
-    cls = type(x)._result
-    for prim, params in path:
-        x = view_of(cls, x, prim, params)
-    return x
+    return view_along(type(x)._result, x, path)
 
 
 def layout(view: Any, arrays: list[tuple[int, Any]]) -> tuple[tuple[int, ...] | None, list[int], list[Any]]:

@@ -17,6 +17,7 @@ from fgrad.ir.graph import Value
 from fgrad.ir.primitive import REGISTRY, Primitive
 from fgrad.ir.types import CPU, TensorType
 
+KEPT = 1024
 _OWNED = 4  # references to a buffer that only its cell and the tape hold, seen from `rebind`
 
 
@@ -32,25 +33,49 @@ def is_leaf(x: Cell) -> bool:
 
 def view_of(cls: type[Any], x: Cell, prim: Primitive, params: tuple[Any, ...]) -> Any:
     """A cell of class `cls` that shows `prim(x)` and shares its storage."""
+    return view_along(cls, x, ((prim, params),))
+
+
+def view_along(cls: type[Any], x: Cell, steps: tuple[tuple[Primitive, tuple[Any, ...]], ...]) -> Any:
+    """A cell of class `cls` that shows what these primitives, one after the other, make of x, and shares its storage.
+
+    Of numbers that are at hand nothing is recorded before the view is used.
+    """
     tape = THREAD.tape
     extra = x._extra
-    shape = x._type.shape
     t = object.__new__(cls)
     t._tape = t._data = t._extra = None
     e = t.extra
+    kind, needs, path = x._type, x._value.needs and THREAD.grad, []
+    for prim, params in steps:
+        path.append((prim, params, kind.shape))
+        kind = cast(TensorType, infer(prim, (kind,), params))
+        needs = needs and prim.smooth
     if extra is not None and extra.base is not None:
-        e.base, e.path = extra.base, (*extra.path, (prim, params, shape))
+        e.base, e.path = extra.base, (*extra.path, *path)
     else:
-        e.base, e.path = x, ((prim, params, shape),)
-    v = follow(tape, enter(tape, x), ((prim, params, shape),)) if x._tape is tape or x._data is None else None
-    if v is None:
-        kind = cast(TensorType, infer(prim, (x._value.type,), params))
-        needs = x._value.needs and THREAD.grad and prim.smooth
+        e.base, e.path = x, tuple(path)
+    if at_hand(x, tape):
         t._value = typed_leaf(kind, needs)
     else:
-        t._tape, t._value = tape, v
-    e.base.extra.views.append(ref(t))
+        t._tape, t._value = tape, follow(tape, enter(tape, x), e.path[-len(path) :])
+    views = e.base.extra.views
+    views.append(ref(t))
+    if not len(views) % KEPT:  # a loop that reads elements leaves one after the other
+        views[:] = [r for r in views if r() is not None]
     return t
+
+
+def at_hand(x: Cell, tape: Tape) -> bool:
+    """True for a computed cell, or a view of one, that this tape has not met."""
+    if x._tape is tape:
+        return False
+    if x._data is not None:
+        return True
+    e = x._extra
+    if e is None or e.base is None or e.leaf or e.history is not None or tape.tracing:
+        return False
+    return e.base._data is not None and e.base._tape is not tape
 
 
 def write(x: Cell, new: Cell) -> Any:
