@@ -95,7 +95,7 @@ def device_get(x: Any) -> Any:
 
 def block_until_ready(x: Any) -> Any:
     """A tree itself, its arrays computed."""
-    for v in tree.leaves(x):
+    for v in (x,) if isinstance(x, Cell) else tree.leaves(x):
         if isinstance(v, Cell):
             buffer_of(v)
     return x

@@ -73,7 +73,9 @@ class Threads:
 
     def __init__(self, nodes: Iterable[Value]) -> None:
         """nodes: those that the program calls NumPy for."""
-        size = largest_product(nodes)
+        given = list(nodes)
+        self.calls = bool(given)
+        size = largest_product(given)
         self.products, self.single = size > 0, size < SMALL
 
     def run(self, f: Callable[[Any], Any], buffers: Any) -> Any:
