@@ -41,6 +41,24 @@ WHY = {  # reason -> names
         "DFIterDataPipe DataChunk IterDataPipe MapDataPipe argument_validation functional_datapipe guaranteed_datapipes_determinism "
         "non_deterministic runtime_validation runtime_validation_disabled",
 }  # fmt: skip
+JAX = {  # reason -> names of jax.lax, jax.numpy, jax.scipy that are left out; the others are there
+    "a derivative rule, of which igamma and random.gamma make use themselves": "lax.igamma_grad_a lax.random_gamma_grad",
+    "what bits it gives is the compiler's own; random.bits and random.key are there": "lax.rng_bit_generator lax.RandomAlgorithm",
+    "numbers of 8 bits and fewer are no dtypes here":
+        "lax.scaled_dot nn.scaled_matmul nn.scaled_dot_general numpy.float4_e2m1fn numpy.float6_e2m3fn numpy.float6_e3m2fn numpy.float8_e3m4 "
+        "numpy.float8_e4m3 numpy.float8_e4m3b11fnuz numpy.float8_e4m3fn numpy.float8_e4m3fnuz numpy.float8_e5m2 numpy.float8_e5m2fnuz "
+        "numpy.float8_e8m0fnu numpy.int1 numpy.int2 numpy.int4 numpy.uint1 numpy.uint2 numpy.uint4",
+    "effects happen in order, without tokens": "lax.create_token lax.after_all",
+    "one process has all devices": "lax.psend lax.precv lax.ragged_all_to_all",
+    "how exact a product or a function is, is no choice: all are computed in full": "lax.DotAlgorithm lax.DotAlgorithmPreset lax.AccuracyMode lax.Tolerance",
+    "a type alias": "lax.PrecisionLike lax.DotDimensionNumbers lax.ConvGeneralDilatedDimensionNumbers",
+    "JAX does not document it":
+        "lax.index_take lax.conv_general_permutations lax.conv_general_shape_tuple lax.conv_shape_tuple lax.conv_transpose_shape_tuple "
+        "lax.reduce_window_shape_tuple",
+    "primitives of another compiler": "lax.*_p",
+    "a function of Python objects": "numpy.frompyfunc",
+    "JAX has its name alone, and raises": "numpy.fromfile",
+}  # fmt: skip
 REASONS = {name: reason for reason, names in WHY.items() for name in names.split()}
 PLACES = ("fft", "linalg", "masked", "nn", "signal", "special")
 
@@ -102,8 +120,10 @@ def table(markdown: bool = False) -> str:
         "`tests/test_oracle_table.py` (values in nine dtypes, derivatives, layouts, empty and 0-d operands, in-place forms).", "",
         "| family | there | not there |", "|---|---|---|",
     ]  # fmt: skip
+    jax = ["", "## JAX", "", "Names of jax.lax, jax.numpy and jax.scipy that are not there, and why:", "",
+           *[f"- {', '.join(f'`{n}`' for n in names.split())}: {reason}" for reason, names in JAX.items()]]  # fmt: skip
     why = ["", "Why not:", "", *[f"- `{n}`: {REASONS.get(n, 'not yet')}" for n in dict.fromkeys(n for r in rows for n in r.missing)]]
-    return "\n".join([*head, *lines, f"| all | {have} of {total} | |", *why]) + "\n"
+    return "\n".join([*head, *lines, f"| all | {have} of {total} | |", *why, *jax]) + "\n"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
