@@ -12,6 +12,7 @@ import fgrad as fg
 from fgrad import nn, optim
 from fgrad.eager import engine, explain
 from fgrad.eager.operands import compose
+from fgrad.eager.tape import THREAD
 
 
 class Loop:
@@ -346,3 +347,32 @@ def test_a_composite_is_made_again_for_operands_of_known_types() -> None:
     assert second.tolist() == [6.0, 8.0]
     assert same.tolist() == [0.0, 8.0]
     assert other.tolist() == [2.0]
+
+
+def test_vmap_records_a_function_once() -> None:
+    def gradients(scale: float, shift: fg.Tensor) -> fg.Tensor:
+        loss = fg.func.grad(lambda w, x: ((w * x).sum() * scale + (w * shift).sum()) ** 2)
+        return fg.func.vmap(loss, in_dims=(None, 0))(w, x)
+
+    def wanted(scale: float, shift: fg.Tensor) -> np.ndarray:
+        a, b, s = np.asarray(w), np.asarray(x), np.asarray(shift)
+        return 2 * ((a * b).sum(1) * scale + (a * s).sum())[:, None] * (b * scale + s)
+
+    w, x = fg.tensor([1.0, 2.0, -1.0]), fg.arange(6.0).reshape(2, 3)
+    shifts = [fg.tensor([0.5, 1.0, 1.5]), fg.tensor([1.0, -1.0, 2.0])]
+    np.testing.assert_allclose(np.asarray(gradients(2.0, shifts[0])), wanted(2.0, shifts[0]), rtol=1e-6)
+    size = THREAD.examples.size()
+    for shift in shifts:
+        np.testing.assert_allclose(np.asarray(gradients(2.0, shift)), wanted(2.0, shift), rtol=1e-6)
+    assert THREAD.examples.size() == size > 0
+    for scale in (3.0, -0.5, 2.0):
+        np.testing.assert_allclose(np.asarray(gradients(scale, shifts[1])), wanted(scale, shifts[1]), rtol=1e-6)
+
+
+def test_a_vmap_within_a_vmap_has_recordings_of_its_own() -> None:
+    x = fg.arange(24.0).reshape(2, 3, 4)
+    for _ in range(2):
+        y = fg.vmap(lambda a: fg.vmap(lambda b: (b * a.sum()).sum() + a[0])(a))(x)
+        a = np.asarray(x)
+        wanted = (a * a.sum((1, 2), keepdims=True)).sum(2)[:, :, None] + a[:, :1]
+        np.testing.assert_allclose(np.asarray(y), wanted, rtol=1e-6)

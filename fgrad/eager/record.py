@@ -132,7 +132,7 @@ def scalar(tape: Tape, prim: Primitive, other: Value, x: Any, swap: bool) -> Val
         site = tape.memo[key] = {"short": []}
     text = str(x)  # -0.0 == 0.0 and nan != nan: the text tells
     changed = site.get("changes")
-    if not changed and text not in site and len(site) > 1 and site["tape"]() is not tape:
+    if not (changed or tape.tracing) and text not in site and len(site) > 1 and site["tape"]() is not tape:
         explain.scalar(prim.name, text, next(k for k in reversed(site) if k not in _SITE), caller())
         for short in site["short"]:
             tape.memo.pop(short, None)

@@ -137,7 +137,14 @@ class Thread(threading.local):
         self.depth = 0  # nesting of grad, jvp, vmap calls in progress
         self.axes: dict[Any, Any] = {}  # name -> the axis a vmap in progress gave it, see eager.collectives
         self.compiling = 0  # nesting of recordings that compile makes
+        self.examples = Interned()  # what the outermost vmap records
         self.tape = Tape(Interned())
+
+    def known_examples(self) -> Interned | None:
+        """What to record the function of a vmap with: what the calls before it left, unless it is inside another recording."""
+        if self.examples.size() > TABLE:
+            self.examples = Interned()
+        return None if self.tape.tracing else self.examples
 
 
 THREAD = Thread()

@@ -43,7 +43,9 @@ class Recorded:
         self.generators = [(g, blocks) for g, (_, _, blocks) in tape.generators.items()]
         state = [v for key, base, _ in tape.generators.values() for v in (key, base)]
         self.n_out = len(values)
-        self.graph = Graph((*args, *tape.captured.values(), *state), (*values, *tape.writes.values()))
+        inputs, outputs = (*args, *tape.captured.values(), *state), (*values, *tape.writes.values())
+        known = tape.interned.joints
+        self.graph: Graph = known.get(("graph", inputs, outputs)) or known.setdefault(("graph", inputs, outputs), Graph(inputs, outputs))
 
 
 def result_value(tape: Tape, x: Any) -> tuple[Value, type[Cell] | None]:
@@ -60,10 +62,14 @@ def result_value(tape: Tape, x: Any) -> tuple[Value, type[Cell] | None]:
 
 
 def record_function(
-    f: Callable[..., Any], name: str, leaves: Sequence[tuple[type[Cell], Type, bool]], build: Callable[[list[Any]], Any]
-) -> Recorded:
-    """Records `build(cells)` -> (args, kwargs) -> `f(*args, **kwargs)` for leaves of (class, type, needs)."""
-    outer, tape = THREAD.tape, Tape(Interned(), smooth=THREAD.grad, tracing=name)
+    f: Callable[..., Any], name: str, leaves: Sequence[tuple[type[Cell], Type, bool]], build: Callable[[list[Any]], Any],
+    interned: Interned | None = None,
+) -> Recorded:  # fmt: skip
+    """Records `build(cells)` -> (args, kwargs) -> `f(*args, **kwargs)` for leaves of (class, type, needs).
+
+    interned: what recordings of this kind have left, which no recording in progress uses.
+    """
+    outer, tape = THREAD.tape, Tape(interned or Interned(), smooth=THREAD.grad, tracing=name)
     THREAD.tape = tape
     grad = THREAD.grad
     try:

@@ -71,7 +71,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         given = [(type(t)._result, k, t._value.needs) for t, k in zip(cells, kinds, strict=True)]
         build = partial(assemble, spec)
         if axis_name is None:
-            recorded = record_function(fun, NAMES[randomness], given, build)
+            recorded = record_function(fun, NAMES[randomness], given, build, THREAD.known_examples())
         else:
             cells, axes = [*cells, counter(n)], [*axes, 0]
             recorded = record_named(fun, NAMES[randomness], given, build, axis_name, n)
