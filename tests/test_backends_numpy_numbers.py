@@ -188,6 +188,7 @@ def test_remainders_of_floats_are_those_of_numpy(dtype: str) -> None:
     with np.errstate(all="ignore"):
         x, y = x.astype(dtype), y.astype(dtype)
     equal(*both(F["rem"], x, y))
+    equal(*both(F["rem"], x[:1] * 1000, y[:1]))  # one number: no vector
     got, want = both(F["floor_divide"], x, y)
     inside = np.abs(want.astype("float64")) < (2.0**9 if dtype == "float16" else 2.0**20)
     equal(got[inside], want[inside])

@@ -13,6 +13,29 @@ else:
     LLVM = Any
 
 
+# LLVM may join two conversions where only a sign comes from a float64, and then asks its run-time library for this function
+FROM_DOUBLE = """
+define weak half @__truncdfhf2(double %x) #0 {
+  %y = fptrunc double %x to float
+  %back = fpext float %y to double
+  %bits = bitcast float %y to i32
+  %size = call double @llvm.fabs.f64(double %x)
+  %near = call double @llvm.fabs.f64(double %back)
+  %away = fcmp ogt double %near, %size
+  %one = zext i1 %away to i32
+  %below = sub i32 %bits, %one
+  %inexact = fcmp one double %back, %x
+  %odd = or i32 %below, 1
+  %picked = select i1 %inexact, i32 %odd, i32 %bits
+  %finite = fcmp one double %size, 0x7FF0000000000000
+  %last = select i1 %finite, i32 %picked, i32 %bits
+  %z = bitcast i32 %last to float
+  %h = fptrunc float %z to half
+  ret half %h
+}
+"""
+
+
 def widen(m: LLVM, x: E) -> E:
     """As float32; exact."""
     if x.const is not None:
@@ -29,6 +52,8 @@ def narrow(m: LLVM, x: E, dtype: str) -> E:
     """From float32. bfloat16 by integers: the processor's own instruction drops subnormal numbers."""
     bits16 = vector("i16", x.lanes)
     if dtype == "float16":
+        m.asm.intrinsic("llvm.fabs.f64", "double", ("double", ""))
+        m.asm.declares["@__truncdfhf2"] = FROM_DOUBLE
         half = m.asm.op(f"fptrunc {x.type} {x.text} to {vector('half', x.lanes)}")
         return E(m.asm.op(f"bitcast {vector('half', x.lanes)} {half} to {bits16}"), dtype, x.lanes)
     bits = m.bitcast(x, "uint32")
