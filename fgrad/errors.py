@@ -49,7 +49,7 @@ class DeviceError(FgradError, RuntimeError):
     """Operands live on different devices, or a device is not there."""
 
 
-class RangeError(FgradError, IndexError):
+class RangeError(FgradError, IndexError, RuntimeError):
     """An index or axis is out of range."""
 
 

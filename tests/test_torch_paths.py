@@ -174,3 +174,11 @@ def test_types_of_sizes_are_pytorchs() -> None:
             assert getattr(ours, name) == getattr(theirs, name)
         elif name.endswith("_t"):
             assert hasattr(ours, name)
+
+
+def test_paths_are_attributes_too() -> None:
+    for path in ("utils.data.dataloader", "utils.data._utils.collate", "utils.data.dataset", "utils.data.sampler", "nn.parallel.distributed"):
+        mine, theirs = fgrad, torch
+        for part in path.split("."):
+            mine, theirs = getattr(mine, part), getattr(theirs, part)
+        assert mine is not None

@@ -107,8 +107,22 @@ def copied(x: Any) -> Any:
     return concrete(type(x), copy_of(x), x._type, x._value.needs)
 
 
+class _Capsule:
+    """A capsule of memory on the host, as an object that speaks DLPack."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
 def imported(ext_tensor: Any) -> tuple[Any, Device]:
-    """The array behind an object that speaks DLPack, and its device; memory is shared unless it is read-only."""
+    """The array behind an object that speaks DLPack (or a capsule of the host's), and its device; memory is shared unless it is read-only."""
+    ext_tensor = _Capsule(ext_tensor) if type(ext_tensor).__name__ == "PyCapsule" else ext_tensor
     kind, index = ext_tensor.__dlpack_device__()
     device = CPU if kind == 1 else Device("cuda", index)
     with devices.on(device) as xp:

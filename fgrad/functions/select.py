@@ -8,12 +8,13 @@ import numpy as np
 
 from fgrad.eager import casting
 from fgrad.eager.cell import Cell
+from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_of
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into, truth
-from fgrad.functions.reductions import along, along_indices, sum
+from fgrad.functions.reductions import along, along_indices
 from fgrad.functions.shape import expand, flatten, reshape
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
@@ -177,21 +178,49 @@ def take(input: Any, index: Any, *, out: Any = None) -> Any:
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
-    """int64[..., classes] with 1 at the index; classes = max + 1 if not given (recording stops to read it)."""
-    if num_classes < 0:
-        num_classes = int(buffer_of(tensor).max()) + 1 if tensor._type.size else 0
+    """int64[..., classes] with 1 at the index; classes = max + 1 if not given (recording stops to read it).
+
+    Raises RuntimeError for another dtype than int64, and, where numbers can be read, for an index outside.
+    """
+    if tensor._type.dtype != INT64:
+        raise ArgumentError(f"one_hot is only applicable to index tensor of type LongTensor, found {tensor._type}", where=caller(), fix="use .long()")
+    if tensor._type.size and (num_classes < 0 or not THREAD.tape.tracing):
+        values = buffer_of(tensor)
+        if int(values.min()) < 0:
+            raise ArgumentError("one_hot: Class values must be non-negative.", where=caller(), fix="index from 0")
+        most = int(values.max()) + 1
+        if 0 <= num_classes < most:
+            raise ArgumentError(f"one_hot: Class values must be smaller than num_classes, found {most - 1} of {num_classes}", where=caller(),
+                                fix=f"use num_classes={most} or more")  # fmt: skip
+        num_classes = most if num_classes < 0 else num_classes
+    if num_classes < 0 or (not num_classes and not tensor._type.size):
+        raise ArgumentError("one_hot: Can not infer total number of classes from empty tensor.", where=caller(), fix="give num_classes")
     return compose(c.one_hot, tensor, classes=num_classes, dtype=INT64)
 
 
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
-    """How often each integer occurs (or the sum of its weights). Recording stops here to read the largest."""
-    if input._type.ndim != 1 or not is_integer(input):
+    """How often each integer occurs, or the sum of its weights. Recording stops here to read the largest.
+
+    Raises RuntimeError for negative integers, weights of another length and a negative minlength.
+    """
+    values = buffer_of(input)
+    if input._type.ndim != 1 or not is_integer(input) or (values.size and int(values.min()) < 0):
         raise ArgumentError("bincount only supports 1-d non-negative integral inputs.", where=caller(), fix="flatten it")
+    if minlength < 0:
+        raise ArgumentError("bincount: minlength should be >= 0", where=caller(), fix="use 0 or more")
+    if weights is not None and weights._type.shape != input._type.shape:
+        raise ShapeError(f"bincount: weights should be 1-d and have the same length as input, found {weights._type} for {input._type}",
+                         where=caller(), fix="give one weight for each number")  # fmt: skip
     if weights is not None and weights._type.dtype != np.float32:
         weights = convert(weights, np.dtype("float64"))
-    n = max(int(buffer_of(input).max()) + 1 if input._type.size else 0, minlength)
-    hot = compose(c.one_hot, input, classes=n, dtype=INT64 if weights is None else weights._type.dtype)
-    return sum(hot if weights is None else hot * weights[:, None], 0)
+    n = max(int(values.max()) + 1 if values.size else 0, minlength)
+    return compose(_counted, convert(input, INT64), *([] if weights is None else [weights]), length=n)
+
+
+def _counted(index: Any, weights: Any = None, *, length: int) -> Any:
+    each = c.broadcast_to(c.constant(np.int64(1), device=index.device), shape=index.shape) if weights is None else weights
+    start = c.broadcast_to(c.number(0, each), shape=(length,))
+    return FUNCTIONS["scatter"](start, each, index, axes=(0,), op="add", mode="raise")
 
 
 def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,

@@ -121,4 +121,5 @@ _FILES = {
     "replicate": "replicate", "scatter_gather": "scatter scatter_kwargs gather",
 }  # fmt: skip
 for _file, _names in _FILES.items():
-    spelled(f"{__name__}.{_file}", {n: globals()[n] for n in _names.split()})
+    _made = spelled(f"{__name__}.{_file}", {n: globals()[n] for n in _names.split()})
+    globals().setdefault(_file, _made)  # where no function has that name

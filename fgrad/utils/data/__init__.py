@@ -28,8 +28,8 @@ from fgrad.utils.data.sampler import (
 from fgrad.utils.data.worker import get_worker_info
 
 _COLLATE = {"default_collate": default_collate, "default_convert": default_convert}
-_spelled(f"{__name__}.dataloader", {"DataLoader": DataLoader, "get_worker_info": get_worker_info, **_COLLATE})
-_spelled(f"{__name__}._utils", {"collate": _spelled(f"{__name__}._utils.collate", _COLLATE)})
+dataloader = _spelled(f"{__name__}.dataloader", {"DataLoader": DataLoader, "get_worker_info": get_worker_info, **_COLLATE})
+_utils = _spelled(f"{__name__}._utils", {"collate": _spelled(f"{__name__}._utils.collate", _COLLATE)})
 
 __all__ = [
     "BatchSampler",
