@@ -203,6 +203,9 @@ class Asm:
             text = self.op(f"zext {x.type} {text} to {kind}")
         if mask is None:
             self.do(f"store {kind} {text}, ptr {pointer}, align {align}")
+        elif mask.count("i1 1") == 1 and mask.startswith("<i1 1"):  # LLVM would store what was narrowed just before in its old width
+            one = self.op(f"extractelement {kind} {text}, i32 0")
+            self.do(f"store {MEMORY[x.dtype]} {one}, ptr {pointer}, align {align}")
         else:
             name = f"llvm.masked.store.v{x.lanes}{'i8' if x.dtype == 'bool' else SUFFIX[x.dtype]}.p0"
             self.do(self.intrinsic(name, "void", (kind, text), ("ptr", pointer), ("i32", str(align)), (f"<{x.lanes} x i1>", mask)))
