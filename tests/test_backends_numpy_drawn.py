@@ -20,7 +20,7 @@ DTYPES = ("bool", "float16", "bfloat16", "float32", "float64", *[f"{k}{b}" for k
 SHAPES = ((), (1,), (5,), (300,), (7, 33), (40, 64), (3, 5, 17), (200, 260))
 UNARY = {"f": ("neg", "abs", "sqrt", "floor", "sign"), "i": ("neg", "abs", "bitwise_not", "sign"), "u": ("bitwise_not",), "b": ("bitwise_not",)}
 BINARY = {
-    "f": ("add", "sub", "mul", "div", "copysign", "rem"),
+    "f": ("add", "sub", "mul", "div", "rem"),
     "i": ("add", "sub", "mul", "floor_divide", "rem", "bitwise_and", "bitwise_xor", "maximum", "minimum", "pow", "gcd"),
     "u": ("add", "sub", "mul", "floor_divide", "rem", "bitwise_or", "maximum", "minimum", "pow", "gcd"),
     "b": ("bitwise_and", "bitwise_or", "bitwise_xor"),
