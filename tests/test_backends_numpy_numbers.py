@@ -13,6 +13,7 @@ import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad.backends.numpy import compile, interpret
 from fgrad.ir.dtypes import dtype_of
 from fgrad.ir.operators import FUNCTIONS as F
+from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import TensorType
 from fgrad.settings import use
 from fgrad.transforms.inline import trace
@@ -227,6 +228,14 @@ def test_random_bits(shape: tuple[int, ...], offset: int) -> None:
     equal(*both(lambda k, o: F["reshape"](F["random_bits"](k, o, shape=shape), shape=shape[::-1]), key, at))
     last = (*(0,) * (len(shape) - 1), shape[-1] // 2), shape, (1,) * len(shape)
     equal(*both(lambda k, o: F["slice"](F["random_bits"](k, o, shape=shape), **dict(zip(("start", "stop", "step"), last, strict=True))), key, at))
+
+
+def test_a_random_word_alone_has_a_plain_lowering() -> None:
+    numbers = [np.array(v, np.uint64) for v in (6, 2**40 + 1, 77, 0xFFFFFFFF)]
+    key, first = np.array([77, 0xFFFFFFFF], np.uint32), np.array(2**40 + 1, np.uint64)
+    want = REGISTRY["random_bits"].lower(np, None, key, first, shape=(8,))
+    assert REGISTRY["random_word"].lower(np, None, *numbers) == want[6]
+    np.testing.assert_array_equal(REGISTRY["random_word"].lower(np, None, np.arange(8, dtype=np.uint64), *numbers[1:]), want)
 
 
 def test_random_words_of_every_index() -> None:

@@ -141,3 +141,16 @@ def test_a_body_that_turns_out_to_have_none_leaves_nothing_behind() -> None:
         return lax.scan(step, x[0, 0, 0], x)
 
     assert "scan(" in run(f, (X,))
+
+
+def test_a_body_of_halves_and_positions_is_a_loop_of_the_kernel() -> None:
+    def f(x: Any) -> Any:
+        def body(c: Any, v: Any) -> Any:
+            return (c * 0.5 + v.sum()).astype("bfloat16"), (jnp.argmax(v), jnp.sort(v)[:2].astype("float32"))
+
+        c, ys = lax.scan(body, jnp.zeros((), "bfloat16"), x.reshape(x.shape[0], -1).astype("bfloat16"))
+        return c.astype("float32"), ys
+
+    source = run(f, (X.astype("float32"),))
+    assert "scan(" not in source
+    assert source.count("kernel") == 1

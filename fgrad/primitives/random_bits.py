@@ -104,11 +104,12 @@ def _lower(xp: Any, out: Any, key: Any, offset: Any, *, shape: Shape) -> Any:
 def _word(xp: Any, out: Any, index: Any, offset: Any, low: Any, high: Any) -> Any:
     """Blocks of all words, of which one of four is kept."""
     shape = xp.broadcast_shapes(index.shape, offset.shape, low.shape, high.shape)
-    block = xp.array(xp.broadcast_to(offset + (index >> xp.uint64(2)), shape))
-    mask = xp.uint64(0xFFFFFFFF)
+    block, mask = xp.empty(shape or (1,), "uint64"), xp.uint64(0xFFFFFFFF)  # 0-d arrays would become numbers, which hold no results
+    block[...] = offset + (index >> xp.uint64(2))
     with workspace(xp) as ws:
         words = philox(ws, (block & mask, block >> xp.uint64(32), xp.zeros_like(block), xp.zeros_like(block)), (low, high))
-        return store(xp, out, xp.choose((index & xp.uint64(3)).astype("int64"), words).astype("uint32"))
+        place = xp.broadcast_to((index & xp.uint64(3)).astype("int64"), block.shape)
+        return store(xp, out, xp.choose(place, words).astype("uint32").reshape(shape))
 
 
 def rounds(m: Any, block: Any, low: Any, high: Any) -> tuple[Any, Any, Any, Any]:

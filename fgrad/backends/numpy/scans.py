@@ -11,6 +11,7 @@ from fgrad.backends.numpy.jit import host
 from fgrad.backends.numpy.runs import Mover, Run, copy, elements
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
+from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.nests import is_fused
 from fgrad.passes.plan import Plan, padded, plan_memory
@@ -64,7 +65,7 @@ class Scans:
         outputs = all(isinstance(t, TensorType) and t.nbytes for t in graph.output_types)
         if not params["length"] or not tensors or not outputs:
             return None
-        graph = fuse(graph, self.native.able)
+        graph = fuse(native_forms(graph), self.native.able)
         order = schedule(graph)
         if any(w.may_fail or not self.possible(w) for w in order):
             return None
