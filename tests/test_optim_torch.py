@@ -114,3 +114,21 @@ def test_norm_that_is_not_finite(T: Any) -> None:
 def test_sets_of_parameters_are_refused(T: Any) -> None:
     with pytest.raises(TypeError, match="ordered"):
         T.optim.SGD([{"params": {net(T).weight}}], lr=0.1)
+
+
+def test_hooks_around_states_as_torchs() -> None:
+    seen = []
+    for t in (fgrad, torch):
+        log: list[Any] = []
+        opt = t.optim.SGD([t.ones(2, requires_grad=True)], 0.1, momentum=0.9)
+        opt.register_state_dict_pre_hook(lambda o, log=log: log.append("save"))
+        opt.register_state_dict_post_hook(lambda o, s, log=log: log.append(sorted(s)))
+        opt.register_state_dict_post_hook(lambda o, s: {**s, "x": 1})
+        opt.register_load_state_dict_pre_hook(lambda o, s, log=log: log.append(["load", *sorted(s)]))
+        opt.register_load_state_dict_pre_hook(lambda o, s: {**s, "param_groups": [{**s["param_groups"][0], "lr": 0.5}]})
+        opt.register_load_state_dict_post_hook(lambda o, log=log: log.append("loaded"))
+        opt.register_load_state_dict_post_hook(lambda o, log=log: log.append("first"), prepend=True)
+        opt.register_state_dict_pre_hook(lambda o, log=log: log.append("never")).remove()
+        opt.load_state_dict(opt.state_dict())
+        seen.append((log, opt.param_groups[0]["lr"]))
+    assert seen[0] == seen[1]

@@ -158,6 +158,37 @@ class Optimizer:
         """`hook(optimizer, args, kwargs)` after every step."""
         return Handle(self._post_hooks, hook)
 
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """`hook(optimizer)` before every state_dict; prepend: before the other hooks."""
+        return self._hooked("save", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """`hook(optimizer, state_dict)` after every state_dict; what it returns replaces that."""
+        return self._hooked("saved", hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """`hook(optimizer, state_dict)` before a state is loaded; what it returns replaces it."""
+        return self._hooked("load", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """`hook(optimizer)` after a state was loaded."""
+        return self._hooked("loaded", hook, prepend)
+
+    def _hooked(self, when: str, hook: Callable[..., Any], first: bool) -> Handle:
+        table = self.__dict__.setdefault("_state_hooks", {}).setdefault(when, {})
+        handle = Handle(table, hook)
+        if first:
+            for k in list(table)[:-1]:
+                table[k] = table.pop(k)
+        return handle
+
+    def _call_hooks(self, when: str, given: Any = None) -> Any:
+        """Runs the hooks around states; what they return replaces what they were given."""
+        for hook in list(self.__dict__.get("_state_hooks", {}).get(when, {}).values()):
+            found = hook(self) if given is None else hook(self, given)
+            given = found if found is not None and given is not None else given
+        return given
+
     def _record(self, group: dict[str, Any]) -> None:
         """One look-up for all parameters of a group that have one dtype, the same state and as many steps behind them."""
         alike: dict[Any, list[Any]] = {}
@@ -215,11 +246,13 @@ class Optimizer:
     # persistence --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """`{"state": {index: {...}}, "param_groups": [...]}` in PyTorch's form and names."""
+        self._call_hooks("save")
         order = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [order[id(p)] for p in g["params"]]}
                   for g in self.param_groups]  # fmt: skip
         state = {order[id(p)]: {k: self.saved(k, v) for k, v in s.items() if k not in self.hidden} for p, s in self.state.items()}
-        return {"state": {i: s for i, s in sorted(state.items()) if s}, "param_groups": groups}
+        found: dict[str, Any] = self._call_hooks("saved", {"state": {i: s for i, s in sorted(state.items()) if s}, "param_groups": groups})
+        return found
 
     def saved(self, name: str, value: Any) -> Any:
         """One state entry as saved: numbers as float tensors."""
@@ -237,6 +270,7 @@ class Optimizer:
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes up saved state; groups must have the sizes of this optimiser's. Nothing is changed if they don't."""
+        state_dict = self._call_hooks("load", dict(state_dict))
         saved = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
@@ -252,6 +286,7 @@ class Optimizer:
         for g, s in zip(self.param_groups, saved, strict=True):
             g.update({k: v for k, v in s.items() if k not in ("params", "param_names")})
         self.state = defaultdict(dict, new)
+        self._call_hooks("loaded")
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -78,6 +78,34 @@ class PackedSequence(_Packed):
         """As float16."""
         return self._replace(data=self.data.half())
 
+    def long(self) -> PackedSequence:
+        """As int64."""
+        return self._replace(data=self.data.long())
+
+    def int(self) -> PackedSequence:
+        """As int32."""
+        return self._replace(data=self.data.int())
+
+    def short(self) -> PackedSequence:
+        """As int16."""
+        return self._replace(data=self.data.short())
+
+    def char(self) -> PackedSequence:
+        """As int8."""
+        return self._replace(data=self.data.char())
+
+    def byte(self) -> PackedSequence:
+        """As uint8."""
+        return self._replace(data=self.data.byte())
+
+    def pin_memory(self) -> PackedSequence:
+        """Itself: memory of the host is not pinned."""
+        return self
+
+    def is_pinned(self) -> bool:
+        """False."""
+        return False
+
     @property
     def is_cuda(self) -> bool:
         """True on a CUDA device."""
