@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from fgrad.backends.numpy import orders
 from fgrad.backends.numpy.asm import HALVES, TYPES, Asm, E
-from fgrad.backends.numpy.jit import host
+from fgrad.backends.numpy.jit import halves
 from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.scans import is_scan
-from fgrad.errors import MissingError
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import is_fused
 from fgrad.passes.spaces import REDUCTIONS
 
 _ABLE: dict[Any, bool] = {}
-
-
-@cache
-def halves() -> bool:
-    """True if the processor converts float16, or no code will be made for it."""
-    try:
-        return host().halves
-    except MissingError:
-        return True
 
 
 def able(v: Value) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fgrad.backends.numpy.asm import NBYTES, E
+from fgrad.backends.numpy.jit import wide
 
 if TYPE_CHECKING:
     from fgrad.backends.numpy.machine import LLVM
@@ -89,8 +90,8 @@ def clamped(m: LLVM, x: E, low: float, high: float) -> E:
 
 
 def scales(x: E) -> bool:
-    """True for registers of 512 bits, whose processors multiply by powers of two with one rounding."""
-    return x.lanes * NBYTES[x.dtype] == 64
+    """True for AVX-512's registers, which are multiplied by powers of two with one rounding."""
+    return x.lanes * NBYTES[x.dtype] == 64 and wide()
 
 
 def scaled(m: LLVM, y: E, k: E) -> E:

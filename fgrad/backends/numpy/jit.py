@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fgrad.errors import need
+from fgrad.errors import MissingError, need
 
 
 class Host(NamedTuple):
@@ -33,6 +33,24 @@ def host() -> Host:
     lanes = 16 if found.get("avx512f") else 8 if found.get("avx2") else 4
     features = found.flatten() + (",-prefer-256-bit" if lanes == 16 else "")
     return Host(llvm.get_host_cpu_name(), features, lanes, found.get("f16c", True))
+
+
+@cache
+def wide() -> bool:
+    """True if code is made for AVX-512; False if none is made."""
+    try:
+        return host().lanes == 16
+    except MissingError:
+        return False
+
+
+@cache
+def halves() -> bool:
+    """True if the processor converts float16, or no code is made for it."""
+    try:
+        return host().halves
+    except MissingError:
+        return True
 
 
 def cache_folder() -> Path | None:
