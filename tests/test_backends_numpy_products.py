@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from fgrad.backends.numpy import compile
+from fgrad.backends.numpy.capable import able
+from fgrad.backends.numpy.native import Native
+from fgrad.backends.numpy.writer import Writer
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.types import TensorType
+from fgrad.passes.fuse import fuse
+from fgrad.passes.plan import plan_memory
+from fgrad.passes.schedule import schedule
 from fgrad.transforms.inline import trace
 
 
@@ -77,3 +85,19 @@ def test_a_matrix_by_a_vector_is_one_call(axis: int, first: bool) -> None:
     program = compile(trace(f, *[TensorType(s, "float64") for s in shapes]), kernels="tiled")
     assert "matmul(" in program.source
     np.testing.assert_allclose(program([m, v])[0], np.tensordot(m, v, (axis, 0)))
+
+
+def test_groups_that_are_alike_are_one_function() -> None:
+    def f(x: Any, w: Any) -> Any:
+        for _ in range(5):
+            y = F["dot_general"](x, w, contract=((1,), (0,)), batch=((), ()))
+            x = F["tanh"](F["mul"](F["add"](F["sin"](y), x), F["exp"](F["mul"](y, -0.5))))
+        return x
+
+    graph = trace(f, TensorType((9, 16), "float32"), TensorType((16, 16), "float32"))
+    run(graph)
+    native, fused = Native(), fuse(graph, able)
+    Writer(fused, {}, plan_memory(fused, {}, schedule(fused), native.target), native.step, native.flush).code()
+    text = native.text()
+    assert text.count("define internal void @group") <= 2  # the first reads an input
+    assert text.count("call void @group") == 5

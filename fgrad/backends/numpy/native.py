@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from fgrad.backends.numpy import along, calls, moves, orders, pool, searches
+from fgrad.backends.numpy.addresses import FIELD, cell
 from fgrad.backends.numpy.along import Along
 from fgrad.backends.numpy.asm import Asm, E
 from fgrad.backends.numpy.asm import number as literal
@@ -23,7 +22,7 @@ from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.orders import Orders
 from fgrad.backends.numpy.products import Products
-from fgrad.backends.numpy.runs import Memory, elements
+from fgrad.backends.numpy.runs import Memory, elements, strides_of
 from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.table import kernel
@@ -32,18 +31,8 @@ from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import Target, padded
 
+SHARED = 6  # values of a group from which on its code is a function of its own, one for all groups that are alike
 STACK = 1 << 15  # bytes of rows that a kernel keeps on its thread's stack
-
-
-def _probe() -> bool:
-    """True if the data pointer of an array is the word after its object header, as in CPython's NumPy."""
-    if sys.implementation.name != "cpython":
-        return False
-    a = np.arange(3.0)
-    return ctypes.c_void_p.from_address(id(a) + object.__basicsize__).value == a.ctypes.data
-
-
-FIELD = object.__basicsize__ if _probe() else None
 
 
 class Native:
@@ -54,6 +43,7 @@ class Native:
         self.kept: dict[Value, int] = {}
         self.functions: list[str] = []
         self.groups: list[str] = []  # functions over tasks
+        self.same: dict[str, str] = {}  # names of those of fused groups, by their code
         self.arity: dict[str, int] = {}
         self.declares: dict[str, str] = {}
         self.left: list[Value] = []  # nodes that stay calls of NumPy
@@ -91,9 +81,10 @@ class Native:
         out = graph.outputs[result]
         if max(nest.stage.values(), default=0) or out in nest.late or len(nest.axes[out]) < len(nest.space):
             return ()
+        times = Counter(v.operands)
         return tuple(
             x for x, inner in zip(v.operands, graph.inputs, strict=True)
-            if x.type is out.type and nest.axes[inner] == nest.axes[out] and v.operands.count(x) == 1
+            if x.type is out.type and nest.axes[inner] == nest.axes[out] and times[x] == 1
         )  # fmt: skip
 
     def scratch(self, v: Value) -> int:
@@ -159,6 +150,9 @@ class Native:
         rows = {w: self.row_bytes(kernel, w) for w in kernel.scratch_values()}
         on_stack = sum(rows.values()) <= STACK
         if split is None or self.task_bytes(kernel, split) > room:
+            if len(kernel.order) >= SHARED:
+                self.call(kernel, rows, None if on_stack else at)
+                return
             for w, nbytes in rows.items():
                 kernel.keep(w, self.asm.entry(f"alloca [{nbytes} x i8], align 64") if on_stack else self.arena(at))
                 at += nbytes
@@ -183,13 +177,32 @@ class Native:
             if not on_stack:
                 apart[w] = nbytes // w.dtype.itemsize
         tasks.emit_tasks(apart)
-        name = self.name("group")
-        self.groups.append(over_tasks(name, asm))
-        self.asm.declares.update(asm.declares)
-        launch(self.asm, name, pointers, split.tasks)
+        launch(self.asm, self.function(asm), pointers, split.tasks)
         after = TaskKernel(self.asm, kernel.graph, kernel.nest, kernel.refs, kernel.lanes, split)
         after.bases.update({v: places[v].pointer for v in split.partial})
         after.emit_sums()
+
+    def call(self, kernel: Kernel, rows: Mapping[Value, int], at: int | None) -> None:
+        """A group's code as a function of its own, and its call. at: where in the arena its rows are; None: on the stack."""
+        starts = [] if at is None else [self.arena(at + sum([*rows.values()][:k])) for k in range(len(rows))]
+        pointers = list(dict.fromkeys([*[r.pointer for r in kernel.refs.values()], *starts]))
+        asm = Asm()
+        names = passed(asm, pointers)
+        own = Kernel(asm, kernel.graph, kernel.nest, relocated(kernel.refs, names), kernel.lanes)
+        for k, (w, nbytes) in enumerate(rows.items()):
+            own.keep(w, names[starts[k]] if starts else asm.entry(f"alloca [{nbytes} x i8], align 64"))
+        own.emit([v for v in own.order if v in own.nest.late])
+        launch(self.asm, self.function(asm), pointers, 1)
+
+    def function(self, asm: Asm) -> str:
+        """The name of a function over tasks; layers that are alike share it."""
+        body = over_tasks("", asm)
+        name = self.same.get(body)
+        if name is None:
+            name = self.same[body] = self.name("group")
+            self.groups.append(over_tasks(name, asm))
+        self.asm.declares.update(asm.declares)
+        return name
 
     def wrote(self, block: Block, v: Value) -> None:
         """A node more in the function."""
@@ -368,15 +381,3 @@ class Native:
         for text in (*self.convolutions.texts, *self.texts):
             kernel(text)
         return compile_text(self.text(), self.arity) if self.functions else {}
-
-
-def cell(cells: Any, table: int, k: int, a: Any) -> int:
-    """The address of a word that holds the data pointer of `a`: for arrays whose layout the probe did not find."""
-    cells[k] = a.__array_interface__["data"][0]
-    return table + k * int(cells.itemsize)
-
-
-def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[int, int]:
-    """Strides in elements by axis of the space; of a contiguous array if none are given."""
-    given = elements(v, nbytes)
-    return dict(zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True))

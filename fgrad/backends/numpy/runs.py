@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fgrad.backends.numpy.asm import Asm
 from fgrad.backends.numpy.tasks import spread
 from fgrad.ir.graph import Value
+from fgrad.passes.nests import Shape
 
 BLOCK = 1 << 14  # elements that one item of a long move takes
 SPEED = 10  # bytes moved in a nanosecond, of one thread
@@ -50,6 +51,12 @@ def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
 def elements(v: Value, nbytes: tuple[int, ...] | None) -> tuple[int, ...]:
     """Strides of a value in elements, from those in bytes; of a contiguous array if none are given."""
     return contiguous(v.shape) if nbytes is None else tuple([s // v.dtype.itemsize for s in nbytes])
+
+
+def strides_of(v: Value, nest: Shape, nbytes: tuple[int, ...] | None) -> dict[int, int]:
+    """Strides in elements by axis of the space; of a contiguous array if none are given."""
+    given = elements(v, nbytes)
+    return dict(zip(nest.axes[v], [s for s, d in zip(given, v.shape, strict=True) if d != 1], strict=True))
 
 
 def together(shape: Sequence[int], *arrays: Sequence[int]) -> list[Run]:

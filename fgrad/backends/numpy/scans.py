@@ -94,12 +94,12 @@ class Scans:
         if not is_scan(v) or self.body(v) is None:
             return False
         asm = native.asm
-        before = (len(asm.lines), len(asm.head), dict(native.args), len(native.groups), native.pending, native.inside)
+        before = (len(asm.lines), len(asm.head), dict(native.args), len(native.groups), dict(native.same), native.pending, native.inside)
         native.inside = True
         try:
             self.write(block, v)
         except UnableError:
-            lines, heads, native.args, groups, native.pending, native.inside = before
+            lines, heads, native.args, groups, native.same, native.pending, native.inside = before
             del asm.lines[lines:], asm.head[heads:], native.groups[groups:]
             return False
         native.inside = before[-1]

@@ -64,10 +64,13 @@ def passed(asm: Asm, pointers: list[str]) -> dict[str, str]:
 
 
 def launch(asm: Asm, name: str, pointers: list[str], tasks: int) -> None:
-    """Calls a function over all its tasks, on threads."""
+    """Calls a function over all its tasks, on threads if they are several."""
     cell = asm.entry(f"alloca [{max(len(pointers), 1)} x ptr], align 64")
     for k, p in enumerate(pointers):
         asm.do(f"store ptr {p}, ptr {asm.op(f'getelementptr inbounds ptr, ptr {cell}, i64 {k}')}")
+    if tasks == 1:
+        asm.do(f"call void @{name}(ptr {cell}, i64 0, i64 1)")
+        return
     asm.declares["fgrad_parallel"] = PARALLEL
     asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {tasks})")
 

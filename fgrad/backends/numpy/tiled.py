@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -111,11 +112,39 @@ def tiling_of(graph: Graph) -> Tiling:
     return Tiling(axis, rows, full, rest, nest, sums, offsets, nbytes)
 
 
+class Reads(NamedTuple):
+    """Where a group reads and writes: steps by number, values by what they are a view of."""
+
+    roots: dict[Value, Value]
+    last: dict[Value, int]  # the last step that reads it
+    given: set[Value]  # what its results are views of
+    writes: dict[int, int]  # result -> the first step that writes its buffer
+
+
+def reads_of(t: Tiling, graph: Graph) -> Reads:
+    """The reads and writes of a group that is not cut."""
+    roots: dict[Value, Value] = {}
+    last: dict[Value, int] = {}
+    for n, v in enumerate(graph.values()):
+        last.update(dict.fromkeys([roots.get(y, y) for y in v.operands], n))
+        if v.prim is not None and v.prim.view_of is not None:
+            x = v.operands[v.prim.view_of]
+            roots[v] = roots.get(x, x)
+    writes: dict[int, int] = {}
+    plan = t.full[1]
+    for n, v in enumerate(plan.order):
+        home = plan.homes.get((v, 0))
+        if home is not None and home.kind == "output":
+            writes.setdefault(home.at, n)
+    return Reads(roots, last, {roots.get(v, v) for v in graph.outputs}, writes)
+
+
 class Tiler:
     """Writes fused nodes; remembers their tilings between planning and writing."""
 
     def __init__(self) -> None:
         self.known: dict[Value, Tiling] = {}
+        self.reads: dict[Graph, Reads] = {}
         self.target = Target(
             multiple=is_fused,
             in_place=self.in_place,
@@ -144,26 +173,26 @@ class Tiler:
         nest, out = t.nest, graph.outputs[result]
         if t.axis is not None and (result in t.sums or dimension(out, nest, t.axis) is None):
             return ()
+        times = Counter(v.operands)
         return tuple(
             x for x, inner in zip(v.operands, graph.inputs, strict=True)
-            if x.type is out.type and nest.axes[inner] == nest.axes[out] and v.operands.count(x) == 1
+            if x.type is out.type and nest.axes[inner] == nest.axes[out] and times[x] == 1
             and self.spent(t, graph, result, inner)
         )  # fmt: skip
 
     def spent(self, t: Tiling, graph: Graph, result: int, x: Value) -> bool:
         """True if nothing in the group reads `x`, itself or as a view, after or beside the first write of a result."""
+        reads = self.reads.get(graph)
+        if reads is None:
+            reads = self.reads[graph] = reads_of(t, graph)
         order = graph.values()
-        seen = {x}
-        for v in order:
-            if v.prim is not None and v.prim.view_of is not None and v.operands[v.prim.view_of] in seen:
-                seen.add(v)
-        plan = t.full[1]
-        writes = [n for n, v in enumerate(plan.order) if plan.homes.get((v, 0)) == ("output", result)]
-        first = min(writes, default=len(order))  # a copy at the end
-        if any(v in seen for v in graph.outputs) or any(y in seen for v in order[first + 1 :] for y in v.operands):
+        first = reads.writes.get(result, len(order))  # a copy at the end
+        last = reads.last.get(x, -1)
+        if x in reads.given or last > first:
             return False
-        read = [y for y in order[first].operands if y in seen] if writes else []
-        return not read or (all(y is x for y in read) and x in calls.in_place(order[first], 0))
+        return last < first or (
+            all(y is x for y in order[first].operands if reads.roots.get(y, y) is x) and x in calls.in_place(order[first], 0)
+        )
 
     def step(self, block: Block, v: Value) -> None:
         """The lines of one node of the program."""
