@@ -146,11 +146,11 @@ def _group_rule(x: Any, *affine: Any, groups: int, eps: float, has: tuple[bool, 
     """Channels in `groups`, each normalised over its channels and positions."""
     n, channels = x.shape[:2]
     y = c.reshape(x, shape=(n, groups, channels // groups, *x.shape[2:]))
-    y = c.reshape(c.normalise(y, axes=tuple(range(2, y.ndim)), eps=eps), shape=x.shape)
-    rest = list(affine)
+    y = c.normalise(y, axes=tuple(range(2, y.ndim)), eps=eps)
+    rest = [c.reshape(w, shape=(1, groups, channels // groups, *(1,) * (x.ndim - 2))) for w in affine]  # one shape: one kernel
     if has[0]:
-        y = y * c.reshape(rest.pop(0), shape=channel_shape(x))
-    return y + c.reshape(rest.pop(0), shape=channel_shape(x)) if has[1] else y
+        y = y * rest.pop(0)
+    return c.reshape(y + rest.pop(0) if has[1] else y, shape=x.shape)
 
 
 def check_channels(name: str, x: Any, weight: Any, bias: Any) -> None:
