@@ -230,6 +230,13 @@ def test_random_bits(shape: tuple[int, ...], offset: int) -> None:
     equal(*both(lambda k, o: F["slice"](F["random_bits"](k, o, shape=shape), **dict(zip(("start", "stop", "step"), last, strict=True))), key, at))
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (3, 68), (256,)])
+def test_random_bits_of_several_keys(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(13)
+    key, at = rng.integers(0, 2**32, (4, 3, 2), np.uint32), rng.integers(0, 2**63, (4, 3), np.uint64)
+    equal(*both(lambda k, o: F["random_bits"](k, o, shape=shape), key, at))
+
+
 def test_a_random_word_alone_has_a_plain_lowering() -> None:
     numbers = [np.array(v, np.uint64) for v in (6, 2**40 + 1, 77, 0xFFFFFFFF)]
     key, first = np.array([77, 0xFFFFFFFF], np.uint32), np.array(2**40 + 1, np.uint64)

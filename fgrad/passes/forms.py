@@ -29,15 +29,19 @@ FLOAT32, UINT8, UINT64 = np.dtype("float32"), np.dtype("uint8"), np.dtype("uint6
 
 
 def words(key: Value, offset: Value, shape: Shape, start: int, steps: Sequence[int]) -> Any:
-    """Random words whose index is `start` plus, for each axis, its count times a step."""
+    """Random words whose index is `start` plus, for each axis of `shape`, its count times a step; keys are leading axes."""
+    lead = offset.shape
+    n, full_shape = len(lead), (*lead, *shape)
     low, high = (
-        convert(reshape(slice_(key, start=(k,), stop=(k + 1,), step=(1,)), shape=()), dtype=UINT64) for k in (0, 1)
+        convert(reshape(slice_(key, start=(*(0,) * n, k), stop=(*lead, k + 1), step=(1,) * (n + 1)), shape=lead), dtype=UINT64)
+        for k in (0, 1)
     )
-    index = full(shape, start, offset)
+    index = full(full_shape, start, offset)
     for axis, step in enumerate(steps):
         if shape[axis] > 1:
-            index = index + iota(shape=shape, dtype=UINT64, axis=axis, device=key.device) * number(step, offset)
-    return random_word(index, *[broadcast_to(x, shape=shape) for x in (offset, low, high)])
+            index = index + iota(shape=full_shape, dtype=UINT64, axis=n + axis, device=key.device) * number(step, offset)
+    unit = (*lead, *(1,) * len(shape))
+    return random_word(index, *[broadcast_to(reshape(x, shape=unit), shape=full_shape) for x in (offset, low, high)])
 
 
 def strides(shape: Shape) -> list[int]:
@@ -72,7 +76,7 @@ RULES = (
     rewrite("words in a shape", lambda key, offset, s, t: reshape(random_bits(key, offset, shape=s), shape=t),
             lambda key, offset, s, t: all_words(key, offset, t), when=one_stream),
 )  # fmt: skip
-LAST = (rewrite("words", lambda key, offset, s: random_bits(key, offset, shape=s), all_words, when=one_stream),)
+LAST = (rewrite("words", lambda key, offset, s: random_bits(key, offset, shape=s), all_words),)
 
 
 def substitute(v: Value) -> tuple[str, np.dtype[Any]] | None:
