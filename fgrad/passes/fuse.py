@@ -35,7 +35,7 @@ LIMIT = 200  # values in a group
 class Fusion:
     """Nests and levels of one graph's values."""
 
-    def __init__(self, graph: Graph, able: Callable[[Value], bool], last: frozenset[Value]) -> None:
+    def __init__(self, graph: Graph, able: Callable[[Value], bool], last: frozenset[Value], again: frozenset[Value]) -> None:
         self.order = graph.values()
         self.able = able
         self.users: dict[Value, list[Value]] = {}
@@ -49,7 +49,7 @@ class Fusion:
         self.tiny: set[Value] = set()  # numbers computed from inputs: repeated in every group that reads them
         for v in self.order:
             self.place(v)
-        self.sink(last)
+        self.sink(last, again)
 
     # ------------------------------------------------------------------ nests
     def fusible(self, v: Value) -> bool:
@@ -120,8 +120,8 @@ class Fusion:
             self.count[nest, at] = self.count.get((nest, at), 0) + 1
         self.level[v] = at
 
-    def sink(self, last: frozenset[Value]) -> None:
-        """Values of leaves alone wait for their first user; those that only donated outputs need come last."""
+    def sink(self, last: frozenset[Value], again: frozenset[Value]) -> None:
+        """Values of leaves alone, and those of `again`, wait for their first user; what only donated outputs need comes last."""
         end = max(self.level.values(), default=0)
         final: set[Value] = set()
         reads: dict[Value, list[tuple[Value, bool]]] = {}
@@ -140,7 +140,7 @@ class Fusion:
             if (v in last or users) and all(u in final and inside for u, inside in users):
                 final.add(v)
                 self.level[v] = end
-            elif users and v in early:
+            elif users and (v in early or v in again):
                 first = min([self.level[u] - (not inside) for u, inside in users])
                 nest, count = self.homes[v].nest, self.count
                 if first > self.level[v] and count.get((nest, first), 0) < LIMIT:
@@ -212,12 +212,15 @@ class _Inner:
         self.made[v] = with_operands(v, tuple(self.read(x, axes) for x in v.operands))
 
 
-def fuse(graph: Graph, able: Callable[[Value], bool], last: frozenset[Value] = frozenset()) -> Graph:
+def fuse(
+    graph: Graph, able: Callable[[Value], bool], last: frozenset[Value] = frozenset(), again: frozenset[Value] = frozenset()
+) -> Graph:
     """`graph` with groups as `fused` nodes.
 
     able: can the backend compute this value inside a nest?  last: outputs whose buffers are donated, computed last.
+    again: copies that `recompute` made, computed where they are read.
     """
-    fusion = Fusion(graph, able, last)
+    fusion = Fusion(graph, able, last, again)
     groups = fusion.groups()
     outside = read_outside(graph, fusion, groups)
     inners = {}

@@ -18,15 +18,17 @@ from fgrad.backends.numpy.capable import able
 from fgrad.backends.numpy.interpret import interpret
 from fgrad.backends.numpy.native import Native
 from fgrad.backends.numpy.program import Code, Frames
+from fgrad.backends.numpy.split import COSTLY
 from fgrad.backends.numpy.tiled import Tiler
 from fgrad.backends.numpy.writer import Writer
 from fgrad.errors import MissingError
-from fgrad.ir.graph import Graph
+from fgrad.ir.graph import Graph, Value
 from fgrad.ir.hash import canonical_hash
 from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
 from fgrad.passes.plan import Plan, Target, plan_memory
+from fgrad.passes.recompute import recompute
 from fgrad.passes.schedule import schedule
 from fgrad.settings import current
 
@@ -52,15 +54,18 @@ PLAIN = Target(multiple=lambda v: False, in_place=calls.in_place, safe=lambda v:
 
 
 def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threads, Code]:
-    """Code for a graph after passes, and the threads of NumPy's that suit it. kernels: plain, tiled or native."""
+    """Code for a graph after passes, and the threads of NumPy's that suit it. kernels: as in Settings; auto is tiled, until native is there."""
     if kernels == "plain":
         return Threads(graph.values()), Writer(graph, donated, plan_memory(graph, donated, graph.values(), PLAIN)).code()
+    again: frozenset[Value] = frozenset()
     if kernels == "native":
         graph = native_forms(graph)
+    if kernels != "tiled":
+        graph, again = recompute(graph, able, COSTLY)
     last = frozenset(graph.outputs[i] for i in donated)
-    graph = fuse(graph, able, last)
+    graph = fuse(graph, able, last, again)
     order = schedule(graph, last)
-    if kernels == "tiled":
+    if kernels != "native":
         tiler = Tiler()
         return Threads(order), Writer(graph, donated, plan_memory(graph, donated, order, tiler.target), tiler.step).code()
     native = Native()
@@ -78,7 +83,7 @@ class Program:
         self.graph = run(graph, NUMPY)
         self.calls = 0
         self.compiled: Future[None] | None = None  # the native code, once asked for
-        self.threads, code = build(self.graph, self.donated, "tiled" if kernels == "auto" else kernels)
+        self.threads, code = build(self.graph, self.donated, kernels)
         self.frames = Frames(code)
 
     @property

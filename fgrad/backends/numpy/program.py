@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from fgrad.passes.plan import ALIGN, Plan
 
+LARGE = 1 << 25  # bytes of an arena before which freed memory is given back
 Run = Callable[[Any], list[Any]]
 
 
@@ -45,8 +48,24 @@ def aligned(nbytes: int) -> Any:
     return raw[start : start + nbytes]
 
 
+@cache
+def trim() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`; None with another C library."""
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    return found
+
+
+def give_back() -> None:
+    """Hands what the C library keeps of freed memory to the system: steps run op by op leave as much as an arena takes."""
+    call = trim()
+    if call is not None:
+        call(0)
+
+
 def frame(code: Code) -> Run:
     """One runnable function with an arena and an output pool of its own; used by one call at a time."""
+    if code.plan.arena_bytes >= LARGE:
+        give_back()
     arena = aligned(code.plan.arena_bytes)
     scope = dict(code.scope)
     scope["memory"], scope["arena"] = arena, arena.ctypes.data
