@@ -139,6 +139,19 @@ def test_series_give_what_the_plain_lowering_gives(name: str, dtype: str) -> Non
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == "float32" else 1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["erfc", "erfinv"])
+def test_error_functions_of_float32_are_bounded(name: str) -> None:
+    if name == "erfc":
+        x = np.concatenate([np.linspace(-6, 9.2, 300_001), draw("unit", "float32")]).astype("float32")
+    else:
+        x = np.concatenate([draw("unit", "float32"), np.linspace(-1, 1, 300_001).astype("float32")])
+    want = plain(name, x.astype("float64"))
+    assert ulps(run(name, x), want, "float32").max() <= (5 if name == "erfc" else 4)
+    deep = np.linspace(9.2, 10.2, 999).astype("float32")  # subnormal results
+    if name == "erfc":
+        np.testing.assert_allclose(run(name, deep), plain(name, deep), atol=3e-45)
+
+
 def test_derivatives_of_digamma() -> None:
     x = draw("normal", "float64")
     for order in (0, 1):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fgrad.backends.numpy import functions
 from fgrad.backends.numpy.asm import E
-from fgrad.backends.numpy.mathematics import hyperbolic, inverse, powers, series, trigonometry
+from fgrad.backends.numpy.mathematics import errors, hyperbolic, inverse, powers, series, trigonometry
 
 FUNCTIONS: dict[str, Callable[..., E]] = {
     **functions.FUNCTIONS,
@@ -25,8 +25,8 @@ FUNCTIONS: dict[str, Callable[..., E]] = {
     "pow": powers.power,
     "cbrt": powers.cbrt,
     "hypot": powers.hypot,
-    "erfc": series.erfc,
-    "erfinv": series.erfinv,
+    "erfc": errors.erfc,
+    "erfinv": errors.erfinv,
     "lgamma": series.lgamma,
     "digamma": series.digamma,
     "polygamma": series.polygamma,
