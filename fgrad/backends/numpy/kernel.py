@@ -322,7 +322,10 @@ class Kernel:
     def combine(self, v: Value, x: E, y: E) -> E:
         """One step of a reduction."""
         assert v.prim is not None
-        result: E = getattr(self.m, COMBINE[v.prim.name])(x, y)
+        name = COMBINE[v.prim.name]
+        if name in ("max", "min") and x.dtype in FLOATS:
+            return self.m.further(x, y, largest=name == "max")
+        result: E = getattr(self.m, name)(x, y)
         return result
 
     def folded(self, v: Value, x: E) -> E:

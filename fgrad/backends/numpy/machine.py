@@ -125,6 +125,11 @@ class LLVM:
             return self.asm.call(real, x, y)
         return self.asm.call(integer.replace("s", "u", 1) if KINDS[x.dtype] == "u" else integer, x, y)
 
+    def further(self, x: E, y: E, *, largest: bool) -> E:
+        """What a maximum (or minimum) of floats so far becomes by another number: NaN is kept, and so is `x` of equal ones."""
+        over = self._new(f"fcmp {'ugt' if largest else 'ult'} {x.type} {y.text}, {x.text}", x, "bool")
+        return self.select(self.bit_and(over, self.eq(x, x)), y, x)
+
     def sqrt(self, x: E) -> E:
         """Square root."""
         return self.asm.call("sqrt", x)
