@@ -37,8 +37,8 @@ class FgradError(Exception):
         super().__init__("\n".join(parts))
 
 
-class ShapeError(FgradError, RuntimeError, ValueError):
-    """Operand shapes do not fit the operation (PyTorch raises RuntimeError, NumPy ValueError)."""
+class ShapeError(FgradError, TypeError, RuntimeError, ValueError):
+    """Operand shapes do not fit the operation (PyTorch raises RuntimeError, NumPy ValueError, JAX TypeError or ValueError)."""
 
 
 class DtypeError(FgradError, TypeError, RuntimeError):

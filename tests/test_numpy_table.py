@@ -99,7 +99,7 @@ ROWS = [
     row("digitize falling", lambda np, x: np.digitize(x, np.array(EDGES[::-1].copy()), right=True), A, grad=False),
     *[row(f"convolve {m}", lambda np, x, y, m=m: np.convolve(x, y, m), V, W) for m in ("full", "same", "valid")],
     *[row(f"correlate {m}", lambda np, x, y, m=m: np.correlate(x, y, m), V, W) for m in ("full", "same", "valid")],
-    row("convolve int", lambda np, x, y: np.convolve(x, y), I[0], J[1, :2], own=True), row("correlate complex", lambda np, x, y: np.correlate(x, y, "full"), C[0], C[1]),
+    row("convolve int", lambda np, x, y: np.convolve(x, y), I[0], J[1, :2]), row("correlate complex", lambda np, x, y: np.correlate(x, y, "full"), C[0], C[1]),
     row("polyval", lambda np, p, x: np.polyval(p, x), W, A), row("polyadd", lambda np, p, q: np.polyadd(p, q), W, V), row("polysub", lambda np, p, q: np.polysub(p, q), W, V),
     row("polymul", lambda np, p, q: np.polymul(p, q), W, V), row("polydiv", lambda np, p, q: np.polydiv(p, q), V, W), row("polyder", lambda np, p: np.polyder(p, 2), V),
     row("polyint", lambda np, p: np.polyint(p, 2), V), row("polyint k", lambda np, p: np.polyint(p, 2, k=np.array([1.0, 2.0])), V), row("poly", lambda np, p: np.poly(p), W),

@@ -21,7 +21,7 @@ from fgrad.eager.indexing import (
     whole_mask,
 )
 from fgrad.eager.record import record
-from fgrad.errors import ArgumentError
+from fgrad.errors import ArgumentError, RangeError
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype, kind
 from fgrad.ir.primitive import REGISTRY
@@ -98,7 +98,19 @@ class At:
         self._x = x
 
     def __getitem__(self, index: Any) -> Place:
-        return Place(self._x, index)
+        return Place(self._x, loosened(self._x, index))
+
+
+def loosened(x: Any, index: Any) -> Any:
+    """The index with ints out of range as arrays, for which a mode says what happens."""
+    items = index if isinstance(index, tuple) else (index,)
+    if not any(i.__class__ is int for i in items):
+        return index
+    try:
+        parse(x, expand(x, items))
+    except RangeError:
+        return tuple([np.asarray(i) if i.__class__ is int else i for i in items])
+    return index
 
 
 HINTS = ("indices_are_sorted", "unique_indices", "wrap_negative_indices", "out_sharding")

@@ -41,10 +41,11 @@ def _slope(v: Any, h: Any, edge_order: int) -> Any:
     if n < edge_order + 1:
         raise ShapeError(f"gradient needs {edge_order + 1} elements along an axis, found {n}", where=caller(),
                          fix="leave that axis out")  # fmt: skip
-    uniform = not array_of(h)._type.ndim
+    h = h if isinstance(h, float | int) else convert(array_of(h), v._type.dtype)
+    uniform = isinstance(h, float | int) or not h._type.ndim
     steps = None if uniform else reshape(array_of(h), (n - 1, *(1,) * (rank - 1)))
     if steps is None:
-        inside = divide(v[2:] - v[:-2], multiply(h, 2))
+        inside = divide(v[2:] - v[:-2], h * 2)
     else:
         a, b = steps[:-1], steps[1:]
         inside = divide(v[2:] * a * a - v[:-2] * b * b + v[1:-1] * (b * b - a * a), a * b * (a + b))
@@ -91,18 +92,18 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """sum_k a[k] v[n - k] of two vectors; mode "full", "same" or "valid"."""
+    """sum_k a[k] v[n - k] of two vectors, integers as floats; mode "full", "same" or "valid"."""
     return correlation(a, flip(v), mode, "convolve")
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """sum_k a[n + k] conj(v[k]) of two vectors; mode "full", "same" or "valid"."""
+    """sum_k a[n + k] conj(v[k]) of two vectors, integers as floats; mode "full", "same" or "valid"."""
     return correlation(a, conj(v), mode, "correlate")
 
 
 def correlation(a: Any, v: Any, mode: str, name: str) -> Any:
-    """One convolution primitive over vectors, the longer one first; complex ones by parts, integers in float64."""
-    x, w = same((a, v))
+    """One convolution primitive over vectors, the longer one first; complex ones by parts."""
+    x, w = same((a, v), floating=True)
     if x._type.ndim != 1 or w._type.ndim != 1:
         raise ShapeError(f"{name} takes vectors, found {x._type} and {w._type}", where=caller(), fix="ravel them")
     if not x._type.size or not w._type.size:
@@ -113,9 +114,6 @@ def correlation(a: Any, v: Any, mode: str, name: str) -> Any:
         p, q, r, s = real(x), imag(x), real(w), imag(w)
         parts = [correlation(f, g, mode, name) for f, g in ((p, r), (q, s), (p, s), (q, r))]
         return call("complex", parts[0] - parts[1], parts[2] + parts[3])
-    if is_integer(x):
-        wide = np.dtype("float64")
-        return convert(correlation(convert(x, wide), convert(w, wide), mode, name), x._type.dtype)
     return _slide(x, w, mode, name)
 
 

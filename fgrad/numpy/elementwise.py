@@ -263,6 +263,12 @@ fix = trunc
 def round(x: Any, decimals: int = 0, out: None = None) -> Any:  # noqa: A001
     """To the nearest multiple of 10^-decimals, ties to even."""
     x = array_of(x)
+    if is_integer(x) and decimals < 0 and x._type.dtype.kind != "b":
+        unit = 10**-decimals
+        below = floor_divide(x, unit)
+        left = subtract(x, multiply(below, unit)) * 2
+        up = (left > unit) | ((left == unit) & (below % 2 == 1))
+        return multiply(add(below, astype(up, x._type.dtype)), unit)
     if is_integer(x) or not decimals:
         return rint(x)
     scale = 10.0**decimals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from fgrad.errors import ArgumentError, ShapeError, need
 from fgrad.ir.apply import caller
 from fgrad.numpy.complexes import conj
 from fgrad.numpy.creation import diagonal
-from fgrad.numpy.elementwise import multiply, subtract
+from fgrad.numpy.elementwise import multiply, not_equal, subtract
 from fgrad.numpy.reductions import no_out, sum
 from fgrad.numpy.shape import expand_dims, moveaxis, ravel, reshape, squeeze, stack
 from fgrad.primitives.einsum import contraction, einsum_values
@@ -23,6 +24,12 @@ __all__ = [
     "cross", "dot", "einsum", "einsum_path", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
     "vecmat",
 ]  # fmt: skip
+
+
+def of_bools(product: Callable[..., Any], x: Any, y: Any) -> Any:
+    """A product of truth values: whether any pair of them is true."""
+    wide = np.dtype("int64")
+    return not_equal(product(convert(x, wide), convert(y, wide)), 0)
 
 
 def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -36,7 +43,7 @@ def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any
             f"matmul: inner axes differ in {x._type} @ {y._type} ({inner[0]} != {inner[1]})", where=caller(),
             fix="transpose one operand (x.mT) or check the layer widths",
         )  # fmt: skip
-    return compose(matmul_values, x, y)
+    return of_bools(matmul, x, y) if x._type.dtype.kind == "b" else compose(matmul_values, x, y)
 
 
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
@@ -54,6 +61,8 @@ def contract(x: Any, y: Any, left: Any, right: Any, name: str) -> Any:
             f"{name}: axes {left} of {x._type} and {right} of {y._type} differ", where=caller(),
             fix="contract axes of equal length",
         )  # fmt: skip
+    if x._type.dtype.kind == "b":
+        return of_bools(lambda v, w: contract(v, w, left, right, name), x, y)
     return compose(contraction, x, y, contract=(tuple(left), tuple(right)))
 
 

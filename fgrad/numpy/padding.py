@@ -24,6 +24,10 @@ OPTIONS = {"constant": ("constant_values",), "linear_ramp": ("end_values",), "re
            "symmetric": ("reflect_type",), **dict.fromkeys(STATISTICS, ("stat_length",))}  # fmt: skip
 
 
+class PadModeError(ArgumentError, NotImplementedError):
+    """A mode that NumPy's pad has not (JAX raises NotImplementedError)."""
+
+
 def _pairs(value: Any, rank: int) -> list[list[Any]]:
     """(before, after) for each axis, of anything that broadcasts to that."""
     return np.broadcast_to(np.asarray(value), (rank, 2)).tolist()  # type: ignore[no-any-return]
@@ -49,7 +53,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if callable(mode):
         return _by_function(x, widths, mode, kwargs)
     if mode not in (*OPTIONS, *MIRRORS, "empty"):
-        raise ArgumentError(f"no pad mode {mode!r}", where=caller(), fix="use one NumPy has")
+        raise PadModeError(f"no pad mode {mode!r}", where=caller(), fix="use one NumPy has")
     unknown = set(kwargs) - set(OPTIONS.get(mode, ()))
     if unknown:
         raise ArgumentError(f"unsupported keyword arguments for mode {mode!r}: {unknown}", where=caller(), fix="leave them out")

@@ -241,8 +241,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 
 def cumulative(name: str, a: Any, axis: int | None, dtype: Any) -> Any:
-    """cumsum and cumprod."""
-    x = summed(a, dtype)
+    """cumsum and cumprod: bools become int64, other integers keep their dtype, as in JAX."""
+    x = array_of(a)
+    x = summed(x, dtype) if dtype is not None or x._type.dtype.kind == "b" else x
     if axis is None:
         return call(name, reshape(x, (x._type.size,)), axis=0)
     return call(name, x, axis=axis_of(x, axis))

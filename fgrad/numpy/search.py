@@ -13,7 +13,7 @@ from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.numpy.choices import where
 from fgrad.numpy.complex_order import ordered
-from fgrad.numpy.elementwise import less, less_equal
+from fgrad.numpy.elementwise import clip, less, less_equal
 from fgrad.numpy.reductions import sum
 from fgrad.numpy.shape import broadcast_to, concatenate, moveaxis, ravel, stack
 from fgrad.primitives import composites as c
@@ -66,6 +66,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str | None = None,
     place = (slice(None),) * at
     if mode == "wrap":
         return x._read((*place, i % n), "clip")
+    if mode == "clip":  # negative ones are out of range, as in NumPy
+        return x._read((*place, clip(i, 0, max(n - 1, 0))), "clip")
     return x.at[(*place, i)].get(mode="fill" if mode is None else mode, fill_value=fill_value)
 
 

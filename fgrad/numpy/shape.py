@@ -30,10 +30,13 @@ __all__ = [
 
 
 def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
-    """The same elements in another shape; -1 stands for what is left. order: "C" only."""
+    """The same elements in another shape; -1 stands for what is left. order: which axis is read and written fastest, "C" the last, "F" the first."""
     x = array_of(a)
-    if order != "C":
-        raise ArgumentError(f"reshape with order={order!r}", where=caller(), fix="transpose first")
+    if order not in ("C", "F"):
+        raise ArgumentError(f"reshape with order={order!r}", where=caller(), fix='use "C" or "F"')
+    if order == "F":
+        turned = tuple(shape)[::-1] if isinstance(shape, tuple | list) else shape
+        return transpose(reshape(transpose(x), turned))
     given = tuple(map(operator.index, shape)) if isinstance(shape, tuple | list) else (operator.index(shape),)
     n = x._type.size
     known = math.prod(d for d in given if d != -1)
@@ -46,7 +49,7 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None
 
 
 def ravel(a: Any, order: str = "C") -> Any:
-    """The elements as a vector, last axis fastest."""
+    """The elements as a vector, the last axis fastest ("F": the first)."""
     return reshape(a, (-1,) if array_of(a)._type.size else (0,), order)
 
 

@@ -12,11 +12,11 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.operands import default_complex, default_float
 from fgrad.errors import ArgumentError, DtypeError
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import dtype_of, promote
+from fgrad.ir.dtypes import dtype_of
 from fgrad.ir.dtypes import kind as kind_of
 from fgrad.ir.types import CPU, Device, TensorType
 from fgrad.numpy.creation import on, ones_like, zeros_like
-from fgrad.numpy.reductions import cumprod, cumsum
+from fgrad.numpy.reductions import cumprod, cumsum, summed
 from fgrad.numpy.search import unique
 from fgrad.numpy.shape import concatenate, ravel
 
@@ -54,13 +54,13 @@ def isdtype(dtype: Any, kind: Any) -> bool:
 
 
 def can_cast(from_: Any, to: Any) -> bool:
-    """True if promotion takes a dtype (or an array's) to another."""
+    """True if a dtype (or an array's) converts to another without loss, as NumPy's "safe" has it."""
     source = from_._type.dtype if isinstance(from_, Cell) else as_dtype(from_)
     target = as_dtype(to)
-    try:
-        return bool(promote(source, target) == target)
-    except DtypeError:  # uint64 and signed integers
-        return False
+    if "bfloat16" in (source.name, target.name) and source != target:  # NumPy does not know it as a float
+        wide = source.name in ("bool", "int8", "uint8") or (source.name == "bfloat16" and target.name in ("float32", "float64"))
+        return wide or (source.name == "bfloat16" and target.kind == "c")
+    return bool(np.can_cast(source, target))
 
 
 class Info:
@@ -115,12 +115,12 @@ def _head(fill: Any) -> Any:
 
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
     """Running sum along `axis` (may be left out for vectors); include_initial: 0 before it."""
-    return cumulative(cumsum, x, axis, dtype, _head(zeros_like) if include_initial else None)
+    return cumulative(cumsum, summed(x, dtype), axis, dtype, _head(zeros_like) if include_initial else None)
 
 
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
     """Running product along `axis` (may be left out for vectors); include_initial: 1 before it."""
-    return cumulative(cumprod, x, axis, dtype, _head(ones_like) if include_initial else None)
+    return cumulative(cumprod, summed(x, dtype), axis, dtype, _head(ones_like) if include_initial else None)
 
 
 class UniqueAll(NamedTuple):

@@ -201,6 +201,8 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, weights: Any = N
     w = array_of(np.ones((), xs[0]._type.dtype)) if weights is None else ravel(weights)
     zeros = array_of(np.zeros(total + 1, w._type.dtype))
     counts = reshape(zeros.at[where(inside, flat, total)].add(w)[:total], tuple(shape))
+    if weights is None and not density:
+        return convert(counts, np.dtype("int64")), edges
     if density:
         counts = counts / sum(counts)
         for k, e in enumerate(edges):
