@@ -71,6 +71,21 @@ def test_integers(name: str, dtype: str) -> None:
     equal(*both(F["pow" if name == "pow" else name], x, y))
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("name", ["floor_divide", "rem"])
+def test_quotients_of_64_bits(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(14)
+    x, y = (rng.integers(0, 2**63, 40_000, np.uint64) * np.uint64(2) + np.uint64(1) for _ in range(2))
+    y = np.maximum(y >> rng.integers(0, 63, y.size).astype(np.uint64), np.uint64(1))
+    q = x // y
+    for a in (x, q * y, q * y - np.uint64(1), (q + np.uint64(1)) * y - np.uint64(1)):  # at the edges of a quotient
+        equal(*both(F[name], a.astype(dtype), y.astype(dtype)))
+    small = np.maximum(y >> np.uint64(2), np.uint64(1))
+    equal(*both(F[name], x.astype(dtype), small.astype(dtype)))
+    for by in (1, 3, 10**9 + 7, 2**40 + 1, 2**61 - 1, 2**62 + 1):
+        equal(*both(lambda v: F[name](v, np.asarray(by, dtype)), x.astype(dtype)))
+
+
 @every_integer
 def test_greatest_common_divisors(dtype: str) -> None:
     equal(*both(F["gcd"], *pairs(dtype)))

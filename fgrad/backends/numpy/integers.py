@@ -15,6 +15,9 @@ else:
     LLVM = Any
 
 
+LARGE = 2**62  # divisors from which what is left of a division may not fit 64 bits
+
+
 def truncated(m: LLVM, x: E, dtype: str) -> E:
     """A float as an integer, towards zero: int32 and int64 saturate, others take the low bits of a wider one."""
     if dtype == "uint64":
@@ -36,11 +39,38 @@ def _whole(m: LLVM, x: E, dtype: str) -> E:
 
 
 def _divided(m: LLVM, x: E, y: E) -> E:
-    """The quotient where the divisor is neither 0 nor -1; up to 32 bits through float64, which is exact and has vectors."""
-    if NBYTES[x.dtype] <= 4 and y.const is None:
-        return _whole(m, m.trunc(m.div(m.convert(x, "float64"), m.convert(y, "float64"))), x.dtype)
+    """The quotient where the divisor is neither 0 nor -1, through float64, which has vectors; exact up to 32 bits."""
     op = "udiv" if m.kind(x) == "u" else "sdiv"
-    return E(m.asm.op(f"{op} {x.type} {x.text}, {y.text}"), x.dtype, x.lanes)
+    if x.lanes == 1 or (y.const is not None and (NBYTES[x.dtype] < 8 or y.const >= LARGE)):
+        return E(m.asm.op(f"{op} {x.type} {x.text}, {y.text}"), x.dtype, x.lanes)
+    if NBYTES[x.dtype] < 8:
+        return _whole(m, m.trunc(m.div(m.convert(x, "float64"), m.convert(y, "float64"))), x.dtype)
+    a, b = (v if op == "udiv" else m.bitcast(m.abs(v), "uint64") for v in (x, y))
+    cell = m.asm.variable("uint64", x.lanes)
+    m.asm.set(cell, _corrected(m, a, b))
+    if y.const is None:
+        large = any_lane(m, m.ge(b, m.const(LARGE, b)))
+        m.asm.when(large, lambda: m.asm.set(cell, E(m.asm.op(f"udiv {a.type} {a.text}, {b.text}"), "uint64", x.lanes)))
+    q = m.asm.get(cell, "uint64", x.lanes)
+    if op == "udiv":
+        return q
+    q = m.bitcast(q, x.dtype)
+    return m.select(m.lt(m.bit_xor(x, y), m.const(0, x)), m.neg(q), q)
+
+
+def _corrected(m: LLVM, a: E, b: E) -> E:
+    """a / b of 64 bits, b < 2**62: a rounded quotient, that of what it leaves, and a step up or down."""
+    wide = m.convert(b, "float64")
+    most = m.const(2.0**64 - 2.0**11, wide)
+    q = m.trunc(m.div(m.convert(a, "float64"), wide))
+    first = _whole(m, m.select(m.lt(q, most), q, most), "uint64")
+    divisor = m.bitcast(b, "int64")
+    left = m.sub(m.bitcast(a, "int64"), m.mul(m.bitcast(first, "int64"), divisor))
+    second = _whole(m, m.trunc(m.div(m.convert(left, "float64"), wide)), "int64")
+    left = m.sub(left, m.mul(second, divisor))
+    one, zero = m.const(1, second), m.const(0, second)
+    second = m.select(m.lt(left, zero), m.sub(second, one), m.select(m.ge(left, divisor), m.add(second, one), second))
+    return m.add(first, m.bitcast(second, "uint64"))
 
 
 def quotient(m: LLVM, x: E, y: E) -> E:
