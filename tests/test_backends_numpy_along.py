@@ -147,7 +147,7 @@ def test_results_feed_kernels_of_the_same_program() -> None:
 @pytest.mark.parametrize("right", [False, True])
 @pytest.mark.parametrize("dtype", [d for d in DTYPES if "float16" not in d])
 def test_search(dtype: str, right: bool) -> None:
-    for lead, n, m in (((), 1, 5), ((), 100, 600), ((3, 4), 37, 20), ((2,), 64, 1)):
+    for lead, n, m in (((), 1, 5), ((), 101, 601), ((3, 4), 37, 21), ((2,), 64, 1)):
         check(lambda v, w: F["searchsorted"](v, w, right=right), np.sort(draw((*lead, n), dtype), axis=-1), draw((*lead, m), dtype, 1))
 
 

@@ -59,7 +59,7 @@ def _divided(m: LLVM, x: E, y: E) -> E:
 
 
 def _corrected(m: LLVM, a: E, b: E) -> E:
-    """a / b of 64 bits, b < 2**62: a rounded quotient, that of what it leaves, and a step up or down."""
+    """a / b of 64 bits, b < 2**62: a rounded quotient, that of what it leaves (whose rounding keeps order), and a step down."""
     wide = m.convert(b, "float64")
     most = m.const(2.0**64 - 2.0**11, wide)
     q = m.trunc(m.div(m.convert(a, "float64"), wide))
@@ -69,7 +69,7 @@ def _corrected(m: LLVM, a: E, b: E) -> E:
     second = _whole(m, m.trunc(m.div(m.convert(left, "float64"), wide)), "int64")
     left = m.sub(left, m.mul(second, divisor))
     one, zero = m.const(1, second), m.const(0, second)
-    second = m.select(m.lt(left, zero), m.sub(second, one), m.select(m.ge(left, divisor), m.add(second, one), second))
+    second = m.select(m.lt(left, zero), m.sub(second, one), second)
     return m.add(first, m.bitcast(second, "uint64"))
 
 
