@@ -295,3 +295,13 @@ def test_products_and_windows_of_halves_are_made_in_float32(dtype: str) -> None:
     for f, *xs in rows:
         got, want = both(f, *xs)
         np.testing.assert_allclose(got.astype("float64"), want.astype("float64"), rtol=2**-7, atol=2**-7)
+
+
+def test_random_words_of_a_row_are_made_once_for_all_passes() -> None:
+    def f(key: Any, offset: Any) -> Any:
+        words = F["random_bits"](key, offset, shape=(40, 300))
+        u = F["mul"](F["convert"](F["shift_right"](words, np.uint32(8)), dtype=np.dtype("float32")), np.float32(2.0**-24))
+        top = F["broadcast_to"](F["reshape"](F["reduce_max"](u, axes=(1,)), shape=(40, 1)), shape=u.shape)
+        return F["sub"](u, top)
+
+    equal(*both(f, np.array([3, 4], np.uint32), np.array(9, np.uint64)))

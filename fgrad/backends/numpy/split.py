@@ -11,7 +11,7 @@ from fgrad.ir.types import TensorType
 from fgrad.passes.nests import Shape
 from fgrad.passes.spaces import is_free
 
-COSTLY = frozenset((*CALLS, "sigmoid"))
+COSTLY = frozenset((*CALLS, "sigmoid", "random_word", "gcd"))
 WORTH = 5000  # nanoseconds below which one thread is as good
 TASK = 2500  # and those a task should take at least
 MOST = 16  # tasks: sums over tasks are added up one after the other
