@@ -212,3 +212,20 @@ def test_patches_and_local_convolutions(case: int) -> None:
     w = floats(*[sizes[ch] for ch in ("OIH" if len(window) == 1 else "OIHW" if layout is None else layout[1])])
     both(lambda L, m, x, w: L.conv_general_dilated_local(x, w, stride, padding, window, **options), x, w)
     gradients(lambda L, m, x, w: L.conv_general_dilated_local(x, w, stride, padding, window, **options), x, w)
+
+
+def test_corners_of_operators() -> None:
+    f, c, i = floats(2, 3), floats(2, 3) + 1j * floats(2, 3), R.integers(-9, 9, (2, 3)).astype("i4")
+    both(lambda L, m, f, i: (L.pow(abs(f), i), L.pow(f, m.asarray(2)), L.pow(abs(f), 0.5)), f, i)
+    gradients(lambda L, m, f: L.pow(f, m.asarray(3)), f)
+    both(lambda L, m, c, i: (L.sign(c), L.sign(c * 0), L.sign(i)), c, i)
+    both(lambda L, m, i: (L.reduce_and(i, (0,)), L.reduce_or(i, (0, 1)), L.reduce_or(i > 0, (1,)), L.reduce_and(i > 0, (0,))), i)
+    both(lambda L, m, x: m.fft.fft(x.astype(m.bfloat16)), f)
+    for m, L in ((jnp, lax), (jax.numpy, jax.lax)):
+        with pytest.raises(TypeError):
+            L.transpose(m.zeros((2, 3)), (0, 0))
+        with pytest.raises(ValueError, match="norm"):
+            m.linalg.norm(m.zeros((2, 3, 4)), "fro")
+    scipy = [s.interpolate.RegularGridInterpolator((m.arange(3.0),), m.asarray([1.0, 2, 4]))(m.asarray([0.5, 1.5])) for s, m in
+             ((fgrad.scipy, jnp), (jax.scipy, jax.numpy))]  # fmt: skip
+    np.testing.assert_allclose(*[np.asarray(v) for v in scipy])

@@ -43,7 +43,7 @@ __all__ = [
     "cosh", "cummax", "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "eq",
     "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "full", "full_like", "ge", "gt",
     "integer_pow", "iota", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne",
-    "neg", "pad", "pow", "reciprocal", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod",
+    "neg", "pad", "pow", "reciprocal", "reduce_max", "reduce_min", "reduce_prod",
     "reduce_sum", "rem", "rev", "round", "rsqrt", "select", "select_n", "shift_left", "shift_right_arithmetic",
     "sign", "sin", "sinh", "sort", "sort_key_val", "sqrt", "square", "squeeze", "stop_gradient", "sub", "tan", "tanh",
     "top_k", "transpose",
@@ -85,9 +85,7 @@ def strict(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     return xs[0], xs[1]
 
 
-neg, abs, sign, floor, ceil = (  # noqa: A001  # JAX's names
-    _unary("neg"), _unary("abs"), _unary("sign"), _unary("floor"), _unary("ceil"),
-)  # fmt: skip
+neg, abs, floor, ceil = _unary("neg"), _unary("abs"), _unary("floor"), _unary("ceil")  # noqa: A001  # JAX's names
 exp, exp2, expm1, log, log1p = _unary("exp"), _unary("exp2"), _unary("expm1"), _unary("log"), _unary("log1p")
 sqrt, rsqrt, cbrt, logistic = _unary("sqrt"), _unary("rsqrt"), _unary("cbrt"), _unary("logistic", "sigmoid")
 sin, cos, tan, asin, acos, atan = (
@@ -100,11 +98,25 @@ erf, erfc, erf_inv, lgamma, digamma = (
     _unary("erf"), _unary("erfc"), _unary("erf_inv", "erfinv"), _unary("lgamma"), _unary("digamma"),
 )  # fmt: skip
 is_finite, bitwise_not = _unary("is_finite"), _unary("bitwise_not")
-add, sub, mul, rem, pow = _binary("add"), _binary("sub"), _binary("mul"), _binary("rem"), _binary("pow")  # noqa: A001
+add, sub, mul, rem, _pow = _binary("add"), _binary("sub"), _binary("mul"), _binary("rem"), _binary("pow")
 max, min, atan2 = _binary("max", "maximum"), _binary("min", "minimum"), _binary("atan2")  # noqa: A001
 eq, ne, lt, le, gt, ge = _binary("eq"), _binary("ne"), _binary("lt"), _binary("le"), _binary("gt"), _binary("ge")
 bitwise_and, bitwise_or, bitwise_xor = _binary("bitwise_and"), _binary("bitwise_or"), _binary("bitwise_xor")
 shift_left, shift_right_arithmetic = _binary("shift_left"), _binary("shift_right_arithmetic", "shift_right")
+
+
+def sign(x: Any) -> Any:
+    """-1, 0 or 1; of complex numbers x / |x|, 0 for 0."""
+    a = array_of(x)
+    return compose(c.sgn, a) if a._type.dtype.kind == "c" else call("sign", a)
+
+
+def pow(x: Any, y: Any) -> Any:  # noqa: A001  # JAX's name
+    """x ** y, elementwise, of one dtype; an exponent of integers goes with any."""
+    a, n = array_of(x), y if isinstance(y, bool | int | float | complex) else array_of(y)
+    if isinstance(n, Cell) and n._type.dtype.kind in "iu" and a._type.inexact:
+        n = convert(n, a._type.dtype)
+    return _pow(a if isinstance(x, Cell) or isinstance(n, Cell) else x, n)
 
 
 class RoundingMethod(enum.IntEnum):
@@ -209,7 +221,11 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
 
 def transpose(operand: Any, permutation: Sequence[int]) -> Any:
     """Axes in another order."""
-    return call("transpose", array_of(operand), axes=tuple(map(int, permutation)))
+    x, axes = array_of(operand), tuple(map(int, permutation))
+    if sorted(axes) != list(range(x._type.ndim)):
+        raise ShapeError(f"transpose permutation isn't a permutation of operand dimensions, got {axes} for {x._type}", where=caller(),
+                         fix="name every axis once")  # fmt: skip
+    return call("transpose", x, axes=axes)
 
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:

@@ -22,7 +22,7 @@ from fgrad.lax.more import reduce
 from fgrad.primitives import sampling
 
 __all__ = [
-    "broadcast_like", "composite", "dce_sink", "dtype", "empty", "mulhi", "padtype_to_pads", "pcast", "platform_dependent", "reduce_xor",
+    "broadcast_like", "composite", "dce_sink", "dtype", "empty", "mulhi", "padtype_to_pads", "pcast", "platform_dependent", "reduce_and", "reduce_or", "reduce_xor",
     "rng_uniform", "shape_as_value", "stack", "stage", "unstack", "with_sharding_constraint",
 ]  # fmt: skip
 
@@ -107,6 +107,22 @@ def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
     if x._type.dtype.kind not in "biu":
         raise DtypeError(f"lax.reduce_xor takes bools or integers, found {x._type}", where=caller(), fix="convert the operand")
     return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_xor, tuple(axes))
+
+
+def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
+    """Bitwise and of bools or integers over `axes`, which are dropped."""
+    x = array_of(operand)
+    if x._type.dtype.kind == "b":
+        return o.reduce_and(x, axes)
+    return reduce(x, convert(array_of(-1), x._type.dtype), o.bitwise_and, tuple(axes))
+
+
+def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
+    """Bitwise or of bools or integers over `axes`, which are dropped."""
+    x = array_of(operand)
+    if x._type.dtype.kind == "b":
+        return o.reduce_or(x, axes)
+    return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_or, tuple(axes))
 
 
 def dtype(x: Any) -> Dtype:

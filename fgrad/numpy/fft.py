@@ -56,7 +56,7 @@ def _transform(rule: Callable[..., Any], a: Any, s: Any, axes: Any, norm: str | 
     if real and x._type.dtype.kind == "c":
         raise DtypeError(f"{real} takes real numbers, found {x._type}", where=caller(), fix="take .real, or use fft")
     if x._type.dtype.itemsize == 2:
-        raise DtypeError(f"no Fourier transform of {x._type}", where=caller(), fix="convert to float32 first")
+        x = convert(x, np.dtype("float32"))
     if norm is not None and norm not in NORMS:
         raise ArgumentError(f"Invalid norm value {norm!r}", where=caller(), fix=f"use one of {', '.join(NORMS)}")
     at, lengths = _places(x, s, axes)

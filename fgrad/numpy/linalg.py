@@ -267,7 +267,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """
     a = floating(array_of(x))
     axes = axes_of(a, axis)
-    if ord is None or (axis is None and a._type.ndim != 2 and ord == "fro"):
+    if ord is None:
         return _vector(a, axes, 2, keepdims)
     if len(axes) == 1:
         if isinstance(ord, str):

@@ -39,9 +39,11 @@ class RegularGridInterpolator:
         self.fill_value = fill_value
 
     def __call__(self, xi: Any, method: str | None = None) -> Any:
-        """Values at xi, a float[..., axes] array or a tuple of arrays, one for each axis."""
+        """Values at xi, a float[..., axes] array (a vector for one axis) or a tuple of arrays, one for each axis."""
         x = jnp.stack(jnp.broadcast_arrays(*xi), axis=-1) if isinstance(xi, tuple) else jnp.asarray(xi)
-        if x.shape[-1] != len(self.grid):
+        if x.ndim == 1 and len(self.grid) == 1:
+            x = x[:, None]
+        if not x.ndim or x.shape[-1] != len(self.grid):
             raise ShapeError(f"{x.shape} for a grid of {len(self.grid)} axes", where=caller(), fix="give float[..., axes]")
         sides = [self._cell(x[..., i], p) for i, p in enumerate(self.grid)]
         trailing = (1,) * (self.values.ndim - len(self.grid))
