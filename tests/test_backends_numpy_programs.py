@@ -219,7 +219,7 @@ def test_a_tile_that_does_not_divide_is_right(monkeypatch: pytest.MonkeyPatch) -
         y = F["exp"](F["mul"](F["add"](x, b), 0.1))
         return y, F["reduce_sum"](y, axes=(0,)), F["reduce_max"](y, axes=(0, 1)), F["reduce_sum"](y, axes=(1,))
 
-    graph = trace(f, *types((2053, 251), (251,)))
+    graph = trace(f, *types((4253, 251), (251,)))
     program = compile(graph, {}, "tiled")
     assert "for lo in range" in program.source
     same(program(draw(graph)), interpret(graph, draw(graph)), 20)

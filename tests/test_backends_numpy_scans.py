@@ -77,6 +77,50 @@ def gradient(w: Any, x: Any, h: Any) -> Any:
     return fg.value_and_grad(loss, argnums=(0, 1, 2))(w, x, h)
 
 
+def until(x: Any) -> Any:
+    """A loop whose end depends on what it computes; carried values change places."""
+
+    def step(c: Any) -> Any:
+        n, a, b = c
+        return n + 1, b * 0.5 + x[0], a
+
+    return lax.while_loop(lambda c: (c[0] < 20) & (abs(c[1]).sum() > 1.5), step, (0, x[1], x[2] * 8))
+
+
+def chosen(x: Any) -> Any:
+    """Branches that give operands, views, constants and products; numbers past the ends."""
+    branches = [lambda a, b: (a, b.T, a.sum()), lambda a, b: (a @ b.T @ b, jnp.ones((6, 5), a.dtype), b[0, 1]), lambda a, b: (b, a.T * 2, a.sum())]
+    return [lax.switch(k, branches, x[0], x[1]) for k in (x[2, 0, :4] * 3).astype("int32")]
+
+
+def deep(w: Any, x: Any) -> Any:
+    """A choice in a loop in a scan."""
+
+    def step(h: Any, x: Any) -> Any:
+        def inner(c: Any) -> Any:
+            h = lax.cond(c[0] % 2 == 0, lambda h: jnp.tanh(h @ w), lambda h: h - x, c[1])
+            return c[0] + 1, h
+
+        n = (abs(x[0, 0]) * 4).astype("int32")
+        _, h = lax.while_loop(lambda c: c[0] < n, inner, (0, h))
+        return h, h.sum(-1)
+
+    return lax.scan(step, x[0], x)
+
+
+def both_ways(x: Any) -> Any:
+    """Gradients through a choice in every step of a scan."""
+
+    def loss(x: Any) -> Any:
+        def step(c: Any, x: Any) -> Any:
+            c = lax.cond(x.sum() > 0, lambda c: jnp.sin(c) * x, lambda c: c + jnp.exp(-x), c)
+            return c, None
+
+        return (lax.scan(step, x[0], x)[0] ** 2).sum()
+
+    return fg.value_and_grad(loss)(x)
+
+
 H = np.zeros((5, 6))
 CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "rnn": (rnn, (W, X, H)),
@@ -88,6 +132,12 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "nested": (nested, (W, X)),
     "gradient": (gradient, (W, X, H)),
     "second": (lambda w, x, h: fg.grad(lambda w: gradient(w, x, h)[1][0].sum())(w), (W, X, H)),
+    "while": (until, (X,)),
+    "no step": (lambda x: until(x * 1e-3), (X,)),
+    "switch": (chosen, (X,)),
+    "deep": (deep, (W, X)),
+    "gradients of choices": (both_ways, (X,)),
+    "choices of a batch": (lambda x: fg.vmap(lambda x: lax.cond(x.sum() > 0, lambda x: x * 2, lambda x: -x, x))(x), (X,)),
     "computed before and after": (lambda w, x, h: jnp.exp(rnn(w * 2, jnp.tanh(x), h + 1)[0]), (W, X, H)),
 }
 
@@ -115,7 +165,7 @@ def run(f: Callable[..., Any], arrays: tuple[Any, ...]) -> str:
 def test_a_scan_is_a_loop_of_the_kernel(name: str, dtype: str) -> None:
     f, arrays = CASES[name]
     source = run(f, tuple(a.astype(dtype) for a in arrays))
-    assert "scan(" not in source
+    assert not any(f"{name}(" in source for name in ("scan", "cond", "while_loop"))
     assert source.count("kernel") == 1
 
 
@@ -130,6 +180,16 @@ def test_a_body_without_native_code_stays_a_call_and_fills_the_same_buffers() ->
         return h * 2, y + 1
 
     assert "scan(" in run(f, (X,))
+
+
+def test_a_branch_without_native_code_stays_a_call() -> None:
+    def f(x: Any) -> Any:
+        y = lax.cond(x.sum() > 1e3, lambda x: spectrum(x), lambda x: x * 2, x)
+        return lax.while_loop(lambda c: c.sum() < 9, lambda c: c + spectrum(c) + 1, y) * 2
+
+    source = run(f, (X[0],))
+    assert "cond(" in source
+    assert "while_loop(" in source
 
 
 def test_a_body_that_turns_out_to_have_none_leaves_nothing_behind() -> None:

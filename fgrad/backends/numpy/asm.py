@@ -152,6 +152,18 @@ class Asm:
         self.do(f"br label %else{n}")
         self.lines.append(f"else{n}:")
 
+    def during(self, condition: Callable[[], str], body: Callable[[], None]) -> None:
+        """`while condition(): body()`."""
+        self.count += 1
+        n = self.count
+        self.do(f"br label %test{n}")
+        self.lines.append(f"test{n}:")
+        self.do(f"br i1 {condition()}, label %step{n}, label %left{n}")
+        self.lines.append(f"step{n}:")
+        body()
+        self.do(f"br label %test{n}")
+        self.lines.append(f"left{n}:")
+
     def again(self, body: Callable[[], str]) -> None:
         """`do condition = body() while condition`."""
         self.count += 1

@@ -8,7 +8,7 @@ from fgrad.backends.numpy import orders
 from fgrad.backends.numpy.asm import HALVES, TYPES, Asm, E
 from fgrad.backends.numpy.jit import halves
 from fgrad.backends.numpy.machine import LLVM, evaluate
-from fgrad.backends.numpy.scans import is_scan
+from fgrad.backends.numpy.scans import is_branch, is_scan
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 from fgrad.passes.nests import is_fused
@@ -52,7 +52,7 @@ def is_number(v: Value) -> bool:
 
 def multiple(v: Value) -> bool:
     """True for what writes several results into planned places."""
-    return is_fused(v) or is_scan(v) or orders.able(v)
+    return is_fused(v) or is_scan(v) or is_branch(v) or orders.able(v)
 
 
 def moved(x: Value) -> bool:

@@ -13,6 +13,7 @@ from fgrad.backends.numpy.along import Along
 from fgrad.backends.numpy.asm import Asm, E
 from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
+from fgrad.backends.numpy.branches import Branches
 from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
 from fgrad.backends.numpy.convolution.nodes import Convolutions
 from fgrad.backends.numpy.jit import compile_text, host
@@ -23,7 +24,7 @@ from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.orders import Orders
 from fgrad.backends.numpy.products import Products
 from fgrad.backends.numpy.runs import Memory, elements, strides_of
-from fgrad.backends.numpy.scans import Scans, UnableError, is_scan
+from fgrad.backends.numpy.scans import Scans, UnableError, is_branch, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride
 from fgrad.backends.numpy.table import kernel
 from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
@@ -53,6 +54,7 @@ class Native:
         self.results: dict[Block, list[str]] = {}  # and of their results
         self.inside = False  # a loop, where the function cannot end
         self.scans = Scans(self)
+        self.branches = Branches(self)
         self.products = Products(self)
         self.able, self.is_number = able, is_number
         self.start()
@@ -90,7 +92,7 @@ class Native:
     def scratch(self, v: Value) -> int:
         """Working memory of a fused node: sums of tasks, rows of costly values, copies of operands that lie apart."""
         if not is_fused(v):
-            return self.scans.scratch(v) if is_scan(v) else orders.scratch(v) or self.products.scratch(v) or self.convolutions.scratch(v)
+            return self.scans.scratch(v) if is_scan(v) else self.branches.scratch(v) if is_branch(v) else orders.scratch(v) or self.products.scratch(v) or self.convolutions.scratch(v)
         graph, nest = v.params[0], self.nest(v)
         refs = {x: Ref("", x.dtype.name, strides_of(x, nest, None)) for x in (*graph.inputs, *graph.outputs)}
         kernel, split = self.kernel(v, refs)
@@ -121,7 +123,7 @@ class Native:
             silent = v.prim is not None and (block.plan.roots[v] != (v, 0) or v.prim.name == "item")
             if silent or block.constant(v):
                 block.step(v)
-            elif self.scans.step(block, v) or self.convolutions.step(self, block, v) or self.products.step(block, v) or self.move(block, v) or self.rows(block, v) or self.number(block, v):
+            elif self.scans.step(block, v) or self.branches.step(block, v) or self.convolutions.step(self, block, v) or self.products.step(block, v) or self.move(block, v) or self.rows(block, v) or self.number(block, v):
                 self.wrote(block, v)
             else:
                 self.flush(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fgrad.backends.numpy import along, moves, orders, searches
@@ -28,6 +29,11 @@ class UnableError(Exception):
 def is_scan(v: Value) -> bool:
     """True for a loop with a known number of steps."""
     return v.prim is not None and v.prim.name == "scan"
+
+
+def is_branch(v: Value) -> bool:
+    """True for what is decided while it runs."""
+    return v.prim is not None and v.prim.name in ("cond", "while_loop")
 
 
 class Body(NamedTuple):
@@ -61,27 +67,36 @@ class Scans:
         """The same, made."""
         params = v.named_params
         tensors = all(isinstance(x.type, TensorType) and x.size for x in v.operands)
-        graph: Graph = params["body"]
-        outputs = all(isinstance(t, TensorType) and t.nbytes for t in graph.output_types)
-        if not params["length"] or not tensors or not outputs:
+        found = self.prepared(params["body"]) if params["length"] and tensors else None
+        if found is None:
             return None
-        graph = fuse(native_forms(graph), self.native.able)
-        order = schedule(graph)
-        if any(w.may_fail or not self.possible(w) for w in order):
-            return None
-        plan = plan_memory(graph, {}, order, self.native.target)
+        graph, plan = found
         at, carries = plan.arena_bytes, []
         for x in v.operands[params["n_consts"] : params["n_consts"] + params["n_carry"]]:
             carries.append(padded(at))
             at = padded(at) + 2 * padded(x.type.nbytes)
         return Body(graph, plan, tuple(carries), padded(at))
 
+    def prepared(self, graph: Graph) -> tuple[Graph, Plan] | None:
+        """A body after fusion, and where one run of it keeps its values; None if a node can have no code."""
+        if not all(isinstance(t, TensorType) and t.nbytes for t in (*graph.input_types, *graph.output_types)):
+            return None
+        graph = fuse(native_forms(graph), self.native.able)
+        order = schedule(graph)
+        if any(w.may_fail or not self.possible(w) for w in order):
+            return None
+        return graph, plan_memory(graph, {}, order, self.native.target)
+
     def possible(self, w: Value) -> bool:
         """False for a node that certainly has no native code."""
         assert w.prim is not None
         if is_fused(w) or w.prim.name in ("item", "dot_general") or w.prim.view_of is not None or constant(w):
             return True
-        return any([room.able(w) for room in (moves, along, orders, searches)]) or self.native.is_number(w) or (is_scan(w) and self.body(w) is not None)
+        return any([room.able(w) for room in (moves, along, orders, searches)]) or self.native.is_number(w) or self.able(w)
+
+    def able(self, v: Value) -> bool:
+        """True for a node with bodies all of whose nodes may have code."""
+        return (is_scan(v) and self.body(v) is not None) or (is_branch(v) and self.native.branches.bodies(v) is not None)
 
     def scratch(self, v: Value) -> int:
         """Working memory: one step's, carried values twice, contiguous copies of operands."""
@@ -90,14 +105,16 @@ class Scans:
 
     def step(self, block: Block, v: Value) -> bool:
         """Writes a scan; False if it has to stay a call of NumPy, and then nothing is written."""
+        return is_scan(v) and self.able(v) and self.attempt(lambda: self.write(block, v))
+
+    def attempt(self, write: Callable[[], None]) -> bool:
+        """Calls `write`; False if it cannot be done, and then nothing is written."""
         native = self.native
-        if not is_scan(v) or self.body(v) is None:
-            return False
         asm = native.asm
         before = (len(asm.lines), len(asm.head), dict(native.args), len(native.groups), dict(native.same), native.pending, native.inside)
         native.inside = True
         try:
-            self.write(block, v)
+            write()
         except UnableError:
             lines, heads, native.args, groups, native.same, native.pending, native.inside = before
             del asm.lines[lines:], asm.head[heads:], native.groups[groups:]
@@ -128,19 +145,24 @@ class Scans:
             inputs = [*given[:consts], *now, *[self.at(p, i, x) for p, x in zip(given[consts + carry :], body.graph.inputs[consts + carry :], strict=True)]]
             later = [native.arena(base + k + padded(x.type.nbytes)) for k, x in zip(body.carries, body.graph.inputs[consts:], strict=False)]
             targets = [*later, *[self.at(p, i, x) for p, x in zip(made[carry:], body.graph.outputs[carry:], strict=True)]]
-            native.leaves.update(zip(body.graph.inputs, inputs, strict=True))
-            inner = Block(block.text, body.graph, body.plan, {}, nameless, base)
-            native.results[inner] = targets
-            for w in body.plan.order:
-                native.step(inner, w)
-            for k in body.plan.copies:
-                self.copied(inner, body.graph.outputs[k], targets[k])
+            self.run(block, (body.graph, body.plan), inputs, targets, base)
             for k, p in enumerate(now):
                 self.move(body.graph.outputs[k], later[k], p)
 
         native.asm.loop(0, params["length"], 1, one)
         for k, p in enumerate(now):
             self.move(v.operands[consts + k], p, made[k])
+
+    def run(self, block: Block, body: tuple[Graph, Plan], inputs: Sequence[str], targets: Sequence[str], base: int) -> None:
+        """The nodes of a body, from where its inputs are to where its results go; base: where its own arena starts."""
+        graph, plan = body
+        self.native.leaves.update(zip(graph.inputs, inputs, strict=True))
+        inner = Block(block.text, graph, plan, {}, nameless, base)
+        self.native.results[inner] = [*targets]
+        for w in plan.order:
+            self.native.step(inner, w)
+        for k in plan.copies:
+            self.copied(inner, graph.outputs[k], targets[k])
 
     def copied(self, block: Block, x: Value, target: str) -> None:
         """A result that the body does not compute in its place."""
