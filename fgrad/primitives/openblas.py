@@ -15,7 +15,7 @@ SPELLINGS = (("scipy_{}_64_", ctypes.c_int64), ("{}_64_", ctypes.c_int64), ("sci
 
 
 @cache
-def _library() -> Any:
+def library() -> Any:
     """NumPy's OpenBLAS, loaded with NumPy; None if it uses another library."""
     root = Path(np.__file__).parent
     folders = [root.parent / "numpy.libs", root / ".dylibs"] if sys.platform != "win32" else []
@@ -31,7 +31,7 @@ def _library() -> Any:
 def routine(name: str, char: str) -> tuple[Any, Any] | None:
     """(a LAPACK routine for a dtype's character, the type of its integers); None if it is not there."""
     for spelling, integer in SPELLINGS:
-        found = getattr(_library(), spelling.format(LETTERS.get(char, "?") + name), None)
+        found = getattr(library(), spelling.format(LETTERS.get(char, "?") + name), None)
         if found is not None:
             found.restype = None
             return found, integer

@@ -6,36 +6,21 @@ milliseconds instead of microseconds, and alone it gains nothing. So programs wh
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fgrad.ir.cost import node_cost
 from fgrad.ir.graph import Value
 from fgrad.ir.regions import subgraphs
+from fgrad.primitives.openblas import library
 from fgrad.settings import current
 
 BOUND = 8  # times longer a flop takes where it is read from memory for: a matrix by a vector
 SMALL = 10_000_000  # flops of one product below which a second thread does not pay
 NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
          "openblas_{}_num_threads")  # fmt: skip
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """NumPy's OpenBLAS; None if NumPy uses another library."""
-    folders = [Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"]
-    for file in (f for folder in folders if folder.is_dir() for f in folder.glob("*openblas*")):
-        try:
-            return ctypes.CDLL(str(file))
-        except OSError:
-            continue
-    return None
 
 
 @cache
