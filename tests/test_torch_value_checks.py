@@ -16,6 +16,8 @@ CASES = [
     lambda t: t.nn.functional.one_hot(t.tensor([-1])), lambda t: t.nn.functional.one_hot(t.tensor([1], dtype=t.int32), 2),
     lambda t: t.nn.functional.one_hot(t.zeros(0, dtype=t.long)), lambda t: t.tensor([-1]).bincount(), lambda t: t.tensor([1, 2]).bincount(minlength=-1),
     lambda t: t.tensor([1, 2]).bincount(t.ones(1)), lambda t: t.zeros(2, 3).gather(1, t.tensor([[9]])).sum().item(),
+    lambda t: t.arange(3) // 0, lambda t: t.arange(3) % t.tensor(0), lambda t: t.div(t.arange(3), t.tensor([1, 0, 2]), rounding_mode="trunc"),
+    lambda t: t.round(t.arange(3), decimals=-1),
     lambda t: t.zeros(2, 3).scatter(1, t.tensor([[9]]), 1.0).sum().item(), lambda t: t.zeros(2, 3)[:, 9], lambda t: t.zeros(2, 3)[t.tensor([5])].sum().item(),
 ]  # fmt: skip
 
@@ -46,3 +48,15 @@ def test_values(case: int) -> None:
 def test_bincount_needs_no_table() -> None:
     counts = fgrad.arange(20_000).bincount()  # a table of all pairs would be 3 GB
     assert counts.sum().item() == 20_000
+
+
+@pytest.mark.parametrize("f", [lambda v: v.median(), lambda v: v.nanmedian(), lambda v: v.median(0)[0].sum()])
+@pytest.mark.parametrize("data", [[2.0, 1, 2], [3.0, 1, 2, 2], [5.0], [float("inf"), 1.0, float("inf")]])
+def test_gradients_of_medians_are_shared_as_torchs(f: Any, data: list[float]) -> None:
+    grads = []
+    for t in (fgrad, torch):
+        v = t.tensor(data, requires_grad=True)
+        y = f(v)
+        y.backward()
+        grads.append((y.item(), v.grad.tolist()))
+    assert grads[0] == grads[1]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -96,7 +97,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     found = topk(flat, (n + 1) // 2, axis, largest=False)
     values, indices = (last(t, axis) for t in found)
     if dim is None:
-        return drop(values, 0)
+        return shared(flat, drop(values, 0))
     return MinMax(values, indices) if keepdim else MinMax(drop(values, axis), drop(indices, axis))
 
 
@@ -148,7 +149,18 @@ def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     flat = flatten(input)
     if not flat._type.size:
         return compose(_nan, flat)
-    return drop(compose_many(order.nan_median, flat, axis=0)[0], 0)
+    return shared(flat, drop(compose_many(order.nan_median, flat, axis=0)[0], 0))
+
+
+def shared(flat: Any, value: Any) -> Any:
+    """A median of all elements whose derivative goes to each that is equal to it, evenly, as PyTorch's."""
+    return compose(_shared, flat, value) if flat._value.needs and flat._type.inexact else value
+
+
+def _shared(x: Any, value: Any) -> Any:
+    y = c.broadcast_to(c.stop_gradient(value), shape=x.shape)
+    equal = c.select(c.eq(y, y), c.eq(x, y), c.ne(x, x))
+    return c.reduce_max(c.select(equal, x, c.broadcast_to(c.number(-math.inf, x), shape=x.shape)), axes=(0,))
 
 
 def _nan(x: Any) -> Any:

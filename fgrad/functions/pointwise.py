@@ -16,11 +16,11 @@ from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record2
 from fgrad.eager.views import write
-from fgrad.errors import ArgumentError, DtypeError
+from fgrad.errors import ArgumentError, DtypeError, RuleError
 from fgrad.functions.call import R, alike, become, binary, compose, convert, is_bool, is_integer, same, unary
 from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
-from fgrad.functions.refusals import factor_fits, tensors_only
+from fgrad.functions.refusals import divisible, factor_fits, tensors_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
@@ -181,12 +181,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
     if rounding_mode == "floor":
         return floor_divide(input, other, out=out)
     if rounding_mode != "trunc":
-        raise ArgumentError(
-            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'",
-            where=caller(), fix="choose one of the three",
-        )  # fmt: skip
+        raise ArgumentError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'",
+                            where=caller(), fix="choose one of the three")  # fmt: skip
     x, y = same((input, other))
     if is_integer(x):
+        divisible(x, other)
         q = sub(x, binary(R["rem"], x, y))
         return into(out, binary(R["floor_divide"], q, y))
     return into(out, unary(R["trunc"], binary(R["div"], x, y)))
@@ -196,14 +195,16 @@ true_divide, divide, multiply, subtract = div, div, mul, sub
 
 
 def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
-    """floor(input / other)."""
+    """floor(input / other). Raises RuntimeError for an integer over a 0 that is at hand."""
     x, y = same((input, other))
+    divisible(x, other)
     return into(out, binary(R["floor_divide"], x, y) if is_integer(x) else compose(c.floor_divide, x, y))
 
 
 def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
-    """Python's %: the sign of the divisor."""
+    """Python's %: the sign of the divisor. Raises RuntimeError for an integer over a 0 that is at hand."""
     x, y = same((input, other))
+    divisible(x, other)
     return into(out, compose(c.remainder, x, y))
 
 
@@ -255,6 +256,8 @@ fix = trunc
 def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
     """To the nearest integer (or multiple of 10^-decimals), ties to even."""
     if is_integer(input):
+        if decimals:
+            raise RuleError(f"round(decimals={decimals}) of {input._type}", where=caller(), fix="convert to a float")
         return into(out, input.clone())
     if not decimals:
         return into(out, unary(R["round"], input))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.eager.cell import Cell
-from fgrad.errors import DtypeError
+from fgrad.errors import ArgumentError, DtypeError
 from fgrad.functions.call import is_integer
 from fgrad.functions.dtypes import PYTHON, face_dtype
 from fgrad.ir.apply import caller
+from fgrad.ir.types import CPU
 
 
 def tensors_only(name: str, *xs: Any) -> None:
@@ -37,3 +38,12 @@ def factor_fits(d: Any, factor: Any) -> None:
 def both_integers(*xs: Any) -> bool:
     """True if no operand is a float or complex."""
     return all(is_integer(x) if isinstance(x, Cell) else isinstance(x, int) for x in xs)
+
+
+def divisible(x: Any, other: Any) -> None:
+    """PyTorch's error for integers divided by 0, where the divisor is a number or computed already."""
+    if not is_integer(x):
+        return
+    zero = other == 0 if not isinstance(other, Cell) else other._data is not None and other._device is CPU and not other._data.all()
+    if zero:
+        raise ArgumentError("ZeroDivisionError", where=caller(), fix="mask the zeros, or divide floats")
