@@ -221,3 +221,22 @@ def test_errors_come_at_once_in_functions_that_record_with_numbers() -> None:
     with pytest.raises(fg.linalg.LinAlgError, match="test_functions_linalg.py"):
         fg.linalg.solve(x * 2, fg.ones(2))
     assert (x + 1).sum().item() == 4  # nothing else is disturbed
+
+
+@pytest.mark.parametrize("options", [{"k": 2}, {"k": 2, "largest": False}, {"k": 1, "B": True}, {}, {"X": True}], ids=str)
+def test_lobpcg_finds_what_torchs_does(options: dict[str, Any]) -> None:
+    r = np.random.default_rng(0)
+    a, b = r.normal(size=(2, 2, 9, 9))
+    data = {"B": b @ b.swapaxes(-1, -2) + 9 * np.eye(9), "X": r.normal(size=(2, 9, 2))}
+    found = []
+    for t in (fg, torch):
+        given = {k: t.tensor(data[k]) if k in data else v for k, v in options.items()}
+        values, vectors = t.lobpcg(t.tensor(a + a.swapaxes(-1, -2)), niter=500, tol=1e-12, **given)
+        found.append((values.numpy(), np.abs(vectors.numpy())))  # signs are free
+    for mine, theirs in zip(*found):
+        np.testing.assert_allclose(mine, theirs, atol=1e-3)
+    for t in (fg, torch):
+        with pytest.raises(ValueError, match="3 x"):
+            t.lobpcg(t.eye(9), k=4)
+        with pytest.raises(AssertionError):
+            t.lobpcg(t.ones(3, 4))

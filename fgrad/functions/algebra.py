@@ -31,7 +31,7 @@ from fgrad.primitives.shape import full
 
 __all__ = [
     "addbmm", "addr", "cdist", "chain_matmul", "cholesky", "cholesky_inverse", "cholesky_solve", "corrcoef", "cov",
-    "det", "geqrf", "ger", "inner", "inverse", "logdet", "lu", "lu_solve", "lu_unpack", "matrix_exp", "matrix_power", "orgqr",
+    "det", "geqrf", "ger", "inner", "inverse", "lobpcg", "logdet", "lu", "lu_solve", "lu_unpack", "matrix_exp", "matrix_power", "orgqr",
     "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet", "svd", "svd_lowrank", "triangular_solve", "vander", "vdot",
 ]  # fmt: skip
 
@@ -229,6 +229,37 @@ def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 
                             fix="ask for fewer")  # fmt: skip
     x = p.sub(A, r.mean(A, -2, True)) if center else A
     return svd_lowrank(x, width, niter)
+
+
+def lobpcg(A: Any, k: int | None = None, B: Any = None, X: Any = None, n: int | None = None, iK: Any = None,  # noqa: N803
+           niter: int | None = None, tol: float | None = None, largest: bool | None = None, method: str | None = None, tracker: Any = None,
+           ortho_iparams: Any = None, ortho_fparams: Any = None, ortho_bparams: Any = None) -> tuple[Any, Any]:  # fmt: skip
+    """(eigenvalues [..., k], vectors [..., m, k]) with A x = e B x, A symmetric and B positive: the k largest, or smallest, in order.
+
+    By a whole decomposition, to rounding: what steers PyTorch's iteration (X but for k, iK, niter, tol, method, tracker, ortho_*) is
+    accepted.  x^H B x = 1.  Raises AssertionError for a matrix that is not square, ValueError unless 3 k <= m.
+
+    >>> import fgrad as torch
+    >>> torch.lobpcg(torch.diag(torch.tensor([1.0, 5.0, 3.0])))[0]
+    tensor([5.])
+    """
+    m = A._type.shape[-1]
+    if A._type.shape[-2] != m:
+        raise AssertionError(f"A must be square, got shape {tuple(A._type.shape)}")
+    count = (1 if X is None else X._type.shape[-1]) if k is None else k
+    if m < 3 * count:
+        raise ArgumentError(f"LOBPCG algorithm is not applicable when the number of A rows (={m}) is smaller than 3 x the number of requested "
+                            f"eigenpairs (={count})", where=caller(), fix="use linalg.eigh")  # fmt: skip
+    if B is None:
+        values, vectors = linalg.eigh(A)
+    else:
+        low = linalg.cholesky(B)
+        left = solving.solve_triangular(low, A, upper=False)
+        values, vectors = linalg.eigh(solving.solve_triangular(low, conj(left).mT, upper=False))
+        vectors = solving.solve_triangular(conj(low).mT, vectors, upper=True)
+    if largest is None or largest:
+        values, vectors = flip(values, (-1,)), flip(vectors, (-1,))
+    return values[..., :count], vectors[..., :count]
 
 
 class AlgebraMethods:

@@ -97,7 +97,7 @@ FAMILIES: dict[str, tuple[str, str]] = {  # family -> (prefix, names)
     )),
     "top-level linear algebra": ("", (
         "block_diag cdist cholesky cholesky_inverse cholesky_solve corrcoef cov geqrf logdet lu lu_solve "
-        "lu_unpack matrix_exp ormqr pca_lowrank pinverse qr svd svd_lowrank triangular_solve"
+        "lu_unpack matrix_exp ormqr pca_lowrank pinverse qr svd svd_lowrank triangular_solve lobpcg"
     )),
     "fft": ("", (
         "fft.fft fft.fft2 fft.fftn fft.fftshift fft.hfft fft.hfft2 fft.hfftn fft.ifft fft.ifft2 fft.ifftn "
