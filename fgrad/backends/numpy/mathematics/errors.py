@@ -40,7 +40,7 @@ def erfc(m: LLVM, x: E) -> E:
 
 
 def erfinv(m: LLVM, x: E) -> E:
-    """The y with erf(y) = x; float32: at most 4 ULP; infinite at 1 and -1, NaN outside."""
+    """The y with erf(y) = x; float32: at most 5 ULP; infinite at 1 and -1, NaN outside."""
     if x.dtype != "float32":
         return series.erfinv(m, x)
     w = m.neg(log(m, m.fma(m.neg(x), x, m.const(1, x))))
