@@ -143,7 +143,7 @@ def axis_of(x: Any, dim: int, extra: int = 0) -> int:
     rank = x._type.ndim + extra  # a sparse tensor has a type, but no value
     limit = max(rank, 1)
     if dim.__class__ is int and -limit <= dim < limit:
-        return dim % limit
+        return int(dim % limit)
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise TypeError(f"dim must be an int, not {type(dim).__name__}")
     if not -limit <= dim < limit:
