@@ -257,9 +257,8 @@ def test_a_long_loop_without_reads_is_cut_and_settles() -> None:
 
 
 def test_explain_says_what_changed_and_where() -> None:
-    x = fg.ones(3)
-    (x * 7.25).sum().item()
-    fg.ones(5).mul(7.25).sum().item()  # the line explain must quote
+    (fg.ones(1733) * 7.25).sum().item()  # sizes that no other test has recorded
+    fg.ones(1741).mul(7.25).sum().item()  # the line explain must quote
     assert "the line explain must quote" in fg.explain()
 
 

@@ -84,7 +84,7 @@ def test_a_jitted_function_is_shared_by_threads() -> None:
     for t in threads:
         t.join()
     assert max(wrong) < 0.5
-    np.testing.assert_array_equal(np.asarray(f(x)), expected)
+    np.testing.assert_allclose(np.asarray(f(x)), expected, rtol=1e-5, atol=1e-3)  # native code may have come meanwhile
 
 
 def test_recursion_through_a_callback() -> None:
