@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad import backends
 from fgrad.backends.numpy import Program, native
+from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.errors import ArgumentError, MissingError
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.types import TensorType
@@ -91,3 +96,33 @@ def test_settings_are_replaced_whole_and_come_back() -> None:
     assert current() is before
     with pytest.raises(ArgumentError, match="auto, plain, tiled, native"), use(kernels="fast"):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_a_fork_can_compile_while_its_parent_was_compiling() -> None:
+    """Another thread is inside LLVM all the time; every child frees and makes code of its own."""
+    text = "define void @f(i64 %x) {{\n  %y{n} = add i64 %x, {n}\n  ret void\n}}\n"
+    stop = threading.Event()
+    host()
+
+    def compiling() -> None:
+        n = 0
+        while not stop.is_set():
+            n += 1
+            compile_text(text.format(n=n), {"f": 1})
+
+    thread = threading.Thread(target=compiling)
+    thread.start()
+    try:
+        for n in range(20):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # a child that waits for ever is ended by this, and seen by its status
+                compile_text(text.format(n=-n), {"f": 1})
+                gc.collect()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()

@@ -159,7 +159,7 @@ def test_derivatives_of_digamma() -> None:
         np.testing.assert_allclose(run("polygamma", x, order=order), want, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r[0])
 def test_every_float32(row: Any) -> None:
     name, _, bound, _ = row

@@ -23,10 +23,18 @@ class Host(NamedTuple):
     halves: bool  # converts float16
 
 
+def guard_forks(llvm: Any) -> None:
+    """A fork waits until no other thread is inside LLVM: its lock, taken then, would stay taken in the child for ever."""
+    lock = getattr(llvm.ffi.lib, "_lock", None)
+    if lock is not None and hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.__enter__, after_in_parent=lock.__exit__, after_in_child=lock.__exit__)
+
+
 @cache
 def host() -> Host:
     """This machine. 512-bit registers are used where they exist."""
     llvm = need("llvmlite.binding")
+    guard_forks(llvm)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     found = llvm.get_host_cpu_features()
