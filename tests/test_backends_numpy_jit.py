@@ -115,7 +115,7 @@ def test_a_child_of_a_fork_can_compile_while_its_parent_was_compiling() -> None:
     thread = threading.Thread(target=compiling)
     thread.start()
     try:
-        for n in range(20):
+        for n in range(6):
             child = os.fork()
             if not child:
                 signal.alarm(20)  # a child that waits for ever is ended by this, and seen by its status
