@@ -175,6 +175,8 @@ def test_questions(T: Any) -> None:
     assert tuple(x.new(3, 2).shape) == (3, 2)
     assert (x.long().new([1.5]).tolist(), x.new().numel(), x.new(x).tolist()) == ([1], 0, x.tolist())
     assert [tuple(p.shape) for p in x.unsafe_split_with_sizes([1, 2], 1)] == [(2, 1), (2, 2)]
+    with pytest.raises(RuntimeError, match="non-negative"):
+        x.split([-1, 4], 1)
     assert x.module_load(x * 2).tolist() == [[2.0] * 3] * 2
     y = x * 3
     assert x.module_load(y, assign=True).tolist() == y.tolist() != x.tolist()

@@ -244,8 +244,7 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
         raise ShapeError("zero-dimensional tensor cannot be concatenated", where=caller(), fix="use stack")
     kept = [x for x in given if x._type.shape != (0,)] or given[:1]
     axis = axis_of(kept[0], dim)
-    d = given[0]._type.dtype
-    xs = kept if all([x._type.dtype is d for x in given]) else same(kept, result_numpy(*given))
+    xs = same(kept, None if len(kept) == len(given) else result_numpy(*given))  # the type of what is skipped counts too
     return into(out, record(type(xs[0])._result, R["concatenate"], tuple(xs), (axis,)))
 
 
@@ -314,6 +313,9 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
         parts = [min(k, n - i) for i in range(0, n, k)] or [0]
     else:
         parts = list(split_size_or_sections)
+        if any(k < 0 for k in parts):
+            raise ArgumentError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={parts}",
+                                where=caller(), fix="use 0 or more")  # fmt: skip
         if sum(parts) != n:
             raise ShapeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {parts}", where=caller(),
