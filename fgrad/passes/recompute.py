@@ -26,7 +26,7 @@ class Waiting:
     """Which values wait, which may be given up, and what that saves."""
 
     def __init__(self, graph: Graph, able: Callable[[Value], bool], costly: frozenset[str]) -> None:
-        self.graph, self.able, self.costly = graph, able, costly
+        self.able, self.costly = able, costly
         self.order = graph.values()
         self.outputs = frozenset(graph.outputs)
         self.depth: dict[Value, int] = {}

@@ -16,13 +16,13 @@ from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.branches import Branches
 from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
 from fgrad.backends.numpy.convolution.nodes import Convolutions
+from fgrad.backends.numpy.gemm.nodes import Products
 from fgrad.backends.numpy.jit import compile_text, host
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.orders import Orders
-from fgrad.backends.numpy.products import Products
 from fgrad.backends.numpy.runs import Memory, elements, strides_of
 from fgrad.backends.numpy.scans import Scans, UnableError, is_branch, is_scan
 from fgrad.backends.numpy.split import Split, choose, stride

@@ -59,6 +59,17 @@ end:
   ret void
 }}
 """
+COUNT = """\
+  %x_{i} = getelementptr inbounds {t}, ptr %from, i64 %{i}
+  %e_{i} = load {t}, ptr %x_{i}
+  %h_{i} = lshr {t} %e_{i}, %shift_t
+  %d_{i} = trunc {t} %h_{i} to i8
+  %w_{i} = zext i8 %d_{i} to i64
+  %c_{i} = getelementptr inbounds i64, ptr %count, i64 %w_{i}
+  %old_{i} = load i64, ptr %c_{i}
+  %new_{i} = add i64 %old_{i}, 1
+  store i64 %new_{i}, ptr %c_{i}
+"""  # one more at the digit of element `i`
 RADIX = """
 define internal ptr @fgrad_radix_{t}(ptr %a, ptr %b, i64 %n, i64 %passes) #0 {{
 entry:
@@ -78,20 +89,11 @@ clear:
   br label %counting
 counting:
   %i = phi i64 [ 0, %clear ], [ %i1, %counting ]
-  %x = getelementptr inbounds {t}, ptr %from, i64 %i
-  %e = load {t}, ptr %x
-  %h = lshr {t} %e, %shift_t
-  %d = trunc {t} %h to i8
-  %d64 = zext i8 %d to i64
-  %c = getelementptr inbounds i64, ptr %count, i64 %d64
-  %old = load i64, ptr %c
-  %new = add i64 %old, 1
-  store i64 %new, ptr %c
-  %i1 = add i64 %i, 1
+{counted}  %i1 = add i64 %i, 1
   %again = icmp ult i64 %i1, %n
   br i1 %again, label %counting, label %check
 check:
-  %all = icmp eq i64 %new, %n
+  %all = icmp eq i64 %new_i, %n
   br i1 %all, label %next, label %adding
 adding:
   %k = phi i64 [ 0, %check ], [ %k1, %adding ]
@@ -105,17 +107,8 @@ adding:
   br i1 %adds, label %adding, label %moving
 moving:
   %m = phi i64 [ 0, %adding ], [ %m1, %moving ]
-  %y = getelementptr inbounds {t}, ptr %from, i64 %m
-  %f = load {t}, ptr %y
-  %hf = lshr {t} %f, %shift_t
-  %df = trunc {t} %hf to i8
-  %df64 = zext i8 %df to i64
-  %cf = getelementptr inbounds i64, ptr %count, i64 %df64
-  %at = load i64, ptr %cf
-  %at1 = add i64 %at, 1
-  store i64 %at1, ptr %cf
-  %z = getelementptr inbounds {t}, ptr %to, i64 %at
-  store {t} %f, ptr %z
+{moved}  %z = getelementptr inbounds {t}, ptr %to, i64 %old_m
+  store {t} %e_m, ptr %z
   %m1 = add i64 %m, 1
   %moves = icmp ult i64 %m1, %n
   br i1 %moves, label %moving, label %next
@@ -306,7 +299,7 @@ class Orders:
             found = a
         else:
             asm.intrinsic("llvm.memset.p0.i64", "void", ("ptr", ""), ("i8", ""), ("i64", ""), ("i1", ""))
-            asm.declares[f"@fgrad_radix_{self.type}"] = RADIX.format(**values)
+            asm.declares[f"@fgrad_radix_{self.type}"] = RADIX.format(counted=COUNT.format(i="i", **values), moved=COUNT.format(i="m", **values), **values)
             found = asm.op(f"call ptr @fgrad_radix_{self.type}(ptr {a}, ptr {b}, i64 {self.length}, i64 {nbytes})")
         same = asm.op(f"icmp eq ptr {found}, {a}")
         asm.do(f"store ptr {found}, ptr {now}")
