@@ -12,6 +12,7 @@ from fgrad.ir.parse import parse_graph
 from fgrad.ir.verify import verify
 from fgrad.passes.drop import drop_dead
 from fgrad.passes.fold import fold_constants
+from fgrad.passes.forms import native_forms
 from fgrad.passes.merge import merge_extensions
 from fgrad.passes.remat import remat
 from fgrad.passes.schedule import schedule
@@ -160,6 +161,62 @@ TEXTS: dict[str, tuple[Any, str, str]] = {
   %8: float32[10] = mul(%0, 2.0:float32)
   %9: float32[10] = add(%7, %8)
   return %9
+}""",
+    ),
+    "native_forms of halves": (
+        native_forms,
+        """graph graph(%0: float16[4,3]) {
+  %1: float16[4] = reduce_sum(%0) {axes=(1,)}
+  %2: float16[4,3] = exp(%0)
+  return %1, %2
+}""",
+        """graph graph(%0: float16[4,3]) {
+  %1: float32[4,3] = convert(%0) {dtype=float32}
+  %2: float32[4] = reduce_sum(%1) {axes=(1,)}
+  %3: float16[4] = convert(%2) {dtype=float16}
+  %4: float16[4,3] = exp(%0)
+  return %3, %4
+}""",
+    ),
+    "native_forms of bools": (
+        native_forms,
+        """graph graph(%0: bool[4,3]) {
+  %1: bool[4] = reduce_or(%0) {axes=(1,)}
+  return %1
+}""",
+        """graph graph(%0: bool[4,3]) {
+  %1: uint8[4,3] = convert(%0) {dtype=uint8}
+  %2: uint8[4] = reduce_max(%1) {axes=(1,)}
+  %3: bool[4] = convert(%2) {dtype=bool}
+  return %3
+}""",
+    ),
+    "native_forms of a slice of random bits": (
+        native_forms,
+        """graph graph(%0: uint32[2], %1: uint64[]) {
+  %2: uint32[6] = random_bits(%0, %1) {shape=(6,)}
+  %3: uint32[2] = slice(%2) {start=(1,), stop=(5,), step=(2,)}
+  return %3
+}""",
+        """graph graph(%0: uint32[2], %1: uint64[]) {
+  %2: uint64[2] = broadcast_to(1:uint64) {shape=(2,)}
+  %3: uint64[2] = iota() {shape=(2,), dtype=uint64, axis=0, device=@cpu}
+  %4: uint64[2] = mul(%3, 2:uint64)
+  %5: uint64[2] = add(%2, %4)
+  %6: uint64[1] = reshape(%1) {shape=(1,)}
+  %7: uint64[2] = broadcast_to(%6) {shape=(2,)}
+  %8: uint32[1] = slice(%0) {start=(0,), stop=(1,), step=(1,)}
+  %9: uint32[] = reshape(%8) {shape=()}
+  %10: uint64[] = convert(%9) {dtype=uint64}
+  %11: uint64[1] = reshape(%10) {shape=(1,)}
+  %12: uint64[2] = broadcast_to(%11) {shape=(2,)}
+  %13: uint32[1] = slice(%0) {start=(1,), stop=(2,), step=(1,)}
+  %14: uint32[] = reshape(%13) {shape=()}
+  %15: uint64[] = convert(%14) {dtype=uint64}
+  %16: uint64[1] = reshape(%15) {shape=(1,)}
+  %17: uint64[2] = broadcast_to(%16) {shape=(2,)}
+  %18: uint32[2] = random_word(%5, %7, %12, %17)
+  return %18
 }""",
     ),
 }
