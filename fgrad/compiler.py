@@ -26,7 +26,7 @@ STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", 
 
 
 def is_compiling() -> bool:
-    """True while `compile` records a function."""
+    """True inside functions given to `compile`."""
     return THREAD.compiling > 0
 
 
@@ -50,10 +50,14 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
 
     @functools.wraps(fn)
     def uncompiled(*args: Any, **kwargs: Any) -> Any:
-        if is_compiling():
+        if is_compiling() and THREAD.tape.tracing:
             why = f": {reason}" if reason else ""
             raise TraceError(f"{getattr(fn, '__name__', fn)} is marked compiler.disable{why}", where=caller(), fix="call it outside, or compile without fullgraph")
-        return fn(*args, **kwargs)
+        depth, THREAD.compiling = THREAD.compiling, 0
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            THREAD.compiling = depth
 
     return uncompiled
 

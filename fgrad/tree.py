@@ -91,9 +91,9 @@ def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Struct
     return _optree().tree_structure(tree, is_leaf, namespace=_NAMESPACE)
 
 
-def flatten_ordered(tree: Any) -> tuple[list[Any], Structure]:
+def flatten_ordered(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], Structure]:
     """As `flatten` with dicts in order of insertion: structures are equal only for dicts of one order."""
-    found, spec = _optree().tree_flatten(tree, namespace=_ORDERED)
+    found, spec = _optree().tree_flatten(tree, is_leaf, namespace=_ORDERED)
     return found, spec
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -155,32 +156,32 @@ def test_what_the_compiler_is_asked() -> None:
     for _ in range(3):
         assert f(x).tolist() == [2, 2]
         assert g(x).tolist() == [4, 4]
-    assert seen == [True]
+    assert seen == [True] * 3
     assert calls == [False] * 3
     assert not fgrad.compiler.is_compiling()
-    with pytest.raises(TypeError, match="marked compiler.disable: why not"):
+    with pytest.raises(TypeError, match="calls uncompiled"):
         fgrad.compile(lambda x: fgrad.compiler.disable(reason="why not")(abs)(x), fullgraph=True)(x)
     assert not fgrad.compiler.is_compiling()
     assert fgrad.grad(lambda x: outside(x).sum())(x).tolist() == [1, 1]
 
 
 def test_stances() -> None:
-    runs = []
+    runs = ctypes.c_int()  # compile does not see its changes
 
     @fgrad.compile
     def f(x: Any) -> Any:
-        runs.append(1)
+        runs.value += 1
         return x * 2
 
     def count(*shapes: int) -> int:
-        before = len(runs)
+        before = runs.value
         for n in shapes:
             assert f(fgrad.ones(n)).tolist() == [2.0] * n
-        return len(runs) - before
+        return runs.value - before
 
     with fgrad.compiler.set_stance("force_eager"):
         assert count(2, 2) == 2
-    assert count(2, 2) == 1
+    assert count(2, 2) == 2  # in Python, then recorded
     with fgrad.compiler.set_stance("eager_on_recompile"):
         assert count(2, 3, 3) == 2
     with fgrad.compiler.set_stance("fail_on_recompile"):

@@ -83,6 +83,22 @@ class Generator:
         self._jump(seed, offset)
         return self
 
+    def get_offset(self) -> int:
+        """Random words taken since the seed, on a CUDA device. RuntimeError on the CPU, as PyTorch's."""
+        self._offsets_allowed()
+        return 4 * self._offset
+
+    def set_offset(self, offset: int) -> None:
+        """Goes to a multiple of 4 words behind the seed, on a CUDA device. RuntimeError on the CPU, as PyTorch's."""
+        self._offsets_allowed()
+        if offset % 4:
+            raise ArgumentError(f"offset must be a multiple of 4, got {offset}", where=caller(), fix="pass what get_offset gave")
+        self._jump(self._seed, offset // 4)
+
+    def _offsets_allowed(self) -> None:
+        if self.device.type == "cpu":
+            raise ArgumentError("CPU Generator does not use offset", where=caller(), fix="keep get_state(), and pass it to set_state")
+
     def clone_state(self) -> Generator:
         """Another generator at the same place of the same stream."""
         new = Generator(self.device)

@@ -121,7 +121,7 @@ class Tape:
         """The input that stands for a tensor from outside the function being recorded."""
         v = self.captured.get(cell)
         if v is None:
-            v = self.captured[cell] = self.input(cell._value.type, None, cell._value.needs and self.smooth)
+            v = self.captured[cell] = self.input(cell._value.type, None, cell._value.needs)
             self.cells[v] = cell
         return v
 
@@ -136,7 +136,7 @@ class Thread(threading.local):
         self.casting: Any = None  # the state of autocast, see casting
         self.depth = 0  # nesting of grad, jvp, vmap calls in progress
         self.axes: dict[Any, Any] = {}  # name -> the axis a vmap in progress gave it, see eager.collectives
-        self.compiling = 0  # nesting of recordings that compile makes
+        self.compiling = 0  # nesting of calls of compiled functions
         self.examples = Interned()  # what the outermost vmap records
         self.tape = Tape(Interned())
 

@@ -130,6 +130,8 @@ def relu(input: Any, *, out: Any = None) -> Any:
     """max(x, 0), of numbers; derivative 0 at 0."""
     if input._type.dtype.kind == "b":
         raise DtypeError("Boolean inputs not supported for relu", where=caller(), fix="convert to a number type")
+    if input._type.dtype.kind == "c":
+        raise RuleError("clamp is not supported for complex types", where=caller(), fix="torch.view_as_real(input), or relu of real and imag")
     return into(out, compose(c.relu, input))
 
 

@@ -26,8 +26,7 @@ save, load = programs.save, programs.load
 class ScriptFunction(Compiled):
     """A recorded program: recorded again for new types of arguments, run by the original where recording is impossible."""
 
-    def __reduce__(self) -> Any:
-        return type(self), (self._original, self._fullgraph)
+    _watched = False
 
     @property
     def graph(self) -> Graph:

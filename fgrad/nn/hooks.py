@@ -112,7 +112,20 @@ class Hooked(Registry):
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
         """`hook(module, grad_input, grad_output)` when both are known; what it returns replaces grad_input."""
-        return add_hook(self._backward_hooks, Hook(hook), prepend)
+        return self._hook_backward(True, hook, prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """As register_full_backward_hook: grad_input is that of the module's arguments, however many steps it takes.
+
+        RuntimeError if the module has a full backward hook, as PyTorch allows only hooks of one kind.
+        """
+        return self._hook_backward(False, hook, False)
+
+    def _hook_backward(self, full: bool, hook: Callable[..., Any], first: bool) -> Handle:
+        if self.__dict__.get("_is_full_backward_hook", full) is not full:
+            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.")
+        object.__setattr__(self, "_is_full_backward_hook", full)
+        return add_hook(self._backward_hooks, Hook(hook), first)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
         """`hook(module, grad_output)` before the module's backward; what it returns replaces grad_output."""

@@ -1,4 +1,4 @@
-"""Module: parameters, buffers and children as attributes; a pytree whose leaves are its trainable parameters."""
+"""Module: parameters, buffers and children as attributes, a pytree of its trainable parameters; OptimizedModule, a compiled one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from fgrad.errors import ArgumentError
+from fgrad.functions.compiled import Compiled, compile
 from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.formats import formatted
 from fgrad.functions.tensor import Tensor
@@ -29,11 +30,24 @@ class Module(Saving):
         register_module(cls)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs `forward` between the hooks."""
+        """Runs `forward` between the hooks, compiled after `compile()`."""
+        compiled = self.__dict__.get("_compiled_call_impl")
+        if compiled is not None and compiled._original.__self__ is self:
+            return compiled(*args, **kwargs)
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
         if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return self._run_hooked(args, kwargs)
         return self.forward(*args, **kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """From now on calls are those of a compiled function (see fgrad.compile, which takes the arguments)."""
+        object.__setattr__(self, "_compiled_call_impl", compile(self._call_impl, *args, **kwargs))
+
+    def _optimized(self, fullgraph: bool) -> Module:
+        return OptimizedModule(self, fullgraph)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops (or zeroes) the gradients of all parameters."""
@@ -143,3 +157,50 @@ class Module(Saving):
             return f"{type(self).__name__}({extra})"
         body = "\n  ".join([*extra.split("\n")[: None if extra else 0], *lines])
         return f"{type(self).__name__}(\n  {body}\n)"
+
+
+class OptimizedModule(Module):
+    """A Module whose calls are compiled; the original, `_orig_mod`, is its only child and has all attributes.
+
+    Names in its state_dict start with `_orig_mod.`, as PyTorch's.
+    """
+
+    def __init__(self, mod: Module, fullgraph: bool = False) -> None:
+        super().__init__()
+        self._modules["_orig_mod"] = mod
+        self.__dict__["_compiled"] = Compiled(mod.__call__, fullgraph)
+
+    @property
+    def training(self) -> bool:
+        """The original's mode."""
+        mod = self.__dict__.get("_modules", {}).get("_orig_mod")
+        return True if mod is None else mod.training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        mod = self.__dict__.get("_modules", {}).get("_orig_mod")
+        if mod is not None:
+            object.__setattr__(mod, "training", mode)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The original's call, recorded."""
+        compiled = self.__dict__["_compiled"]
+        mod = self._modules["_orig_mod"]
+        return compiled(*args, **kwargs) if compiled._original.__self__ is mod else mod(*args, **kwargs)  # else: a transform's clone
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod" or "_modules" not in self.__dict__:
+            return super().__getattr__(name)
+        return getattr(self._modules["_orig_mod"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "training":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._modules["_orig_mod"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._modules["_orig_mod"], name)
+
+    def __reduce__(self) -> Any:
+        return OptimizedModule, (self._modules["_orig_mod"], self.__dict__["_compiled"]._fullgraph)
