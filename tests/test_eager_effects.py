@@ -72,16 +72,81 @@ def test_a_program_with_effects_does_not_stand_in_for_one_without(seen):
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("run", [
-    lambda g: lax.scan(lambda c, x: (g(c), x), 0.0, jnp.arange(3.0)),
-    lambda g: lax.cond(jnp.array(True), g, lambda x: x, 1.0),
-    lambda g: fgrad.vmap(g)(jnp.arange(3.0)),
-    lambda g: fgrad.checkpoint(g)(1.0),
-])  # fmt: skip
-def test_inside_regions_it_is_an_error(run):
-    def g(x):
-        fgrad.debug_print("{}", x)
+def say(m, text, *args):
+    m.debug.print(text, *args, ordered=True)
+
+
+def scanned(m, n, L):
+    def step(c, x):
+        say(m, "{} {}", c, x)
+        return c + x, c
+
+    return [L.scan(step, 0.0, n.arange(3.0)), m.jit(lambda a: L.scan(step, a, n.arange(3.0)))(1.0), m.grad(lambda a: L.scan(step, a, n.arange(2.0))[0] ** 2)(2.0)]
+
+
+def branched(m, n, L):
+    def f(x):
+        return L.cond(x > 0, lambda y: (say(m, "up {}", y), y)[1], lambda y: (say(m, "down {}", y), -y)[1], x)
+
+    L.cond(True, lambda: say(m, "yes"), lambda: say(m, "no"))
+    return [f(n.array(1.0)), m.jit(f)(-2.0), m.grad(f)(-3.0), m.jit(m.grad(f))(4.0), L.switch(n.array(1), [lambda: 0, lambda: (say(m, "one"), 1)[1]])]
+
+
+def looped(m, n, L):
+    def body(x):
+        m.debug.print("w {}", x)
+        return x + 1
+
+    L.fori_loop(0, 2, lambda i, x: say(m, "alone {}", i), None)
+    return [L.while_loop(lambda x: x < 3, body, 0), m.jit(lambda a: L.while_loop(lambda x: x < 3, body, a))(1)]
+
+
+def nested(m, n, L):
+    def step(c, x):
+        c = L.cond(x > 1, lambda c: (say(m, "in {}", c), c * 2)[1], lambda c: c, c)
+        L.fori_loop(0, 2, lambda i, _: say(m, "i {}", i), None)
+        return c + x, None
+
+    return [m.jit(lambda a: L.scan(step, a, n.arange(3.0)))(1.0)]
+
+
+def mapped(m, n, L):
+    def f(x):
+        m.debug.print("x {}", x)
+        m.debug.print("y {}", x * 2)
+        return x + 1
+
+    g = m.vmap(lambda x: L.cond(x > 0, lambda y: (m.debug.print("up {}", y), y)[1], lambda y: -y, x))
+    return [m.vmap(f)(n.arange(3)), m.jit(m.vmap(f))(n.arange(2)), g(n.array([1.0, -1.0]))]
+
+
+def ruled(m, n, L):
+    @m.custom_vjp
+    def seen(x):
         return x
 
-    with pytest.raises(TypeError, match=r"(?s)an effect .* inside .*print them outside"):
-        run(g)
+    def backward(_, g):
+        m.debug.print("g {}", g)
+        return (g,)
+
+    seen.defvjp(lambda x: (x, None), backward)
+    f = m.grad(lambda x: seen(n.sin(x)) * 2)
+    return [np.asarray(f(1.0)), np.asarray(m.jit(f)(1.0)), np.asarray(m.jit(m.vmap(f))(n.arange(2.0))), m.jit(m.checkpoint(lambda x: (m.debug.print("r {}", x), n.sin(x))[1]))(0.0)]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("program", [scanned, branched, looped, nested, mapped, ruled])
+def test_prints_in_regions_as_jax(program, capsys):
+    jax = pytest.importorskip("jax")
+    want = program(jax, jax.numpy, jax.lax)
+    jax.effects_barrier()
+    text = capsys.readouterr().out
+    got = program(fgrad, jnp, lax)
+    assert capsys.readouterr().out == text != ""
+    for a, b in zip(fgrad.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_what_a_region_may_not_do():
+    with pytest.raises(TypeError, match="the condition of while_loop"):
+        fgrad.jit(lambda a: lax.while_loop(lambda x: (a.add_(1), x < 3)[1], lambda x: x + 1, 0))(fgrad.zeros(1))

@@ -160,8 +160,8 @@ def test_cond_forms():
     assert int(lax.switch(jnp.array(-3), [lambda: 0, lambda: 1])) == 0
     y = fgrad.jit(lambda p, x: lax.cond(p, lambda v: {"a": v * 2}, lambda v: {"a": 0.0}, x))(True, 2.0)
     assert float(y["a"]) == 4.0
-    # a number beside an array takes its dtype
-    assert lax.cond(jnp.array(True), lambda: 1, lambda: jnp.array(2.5, "float64")).dtype == "float64"
+    # a float beside an array takes its dtype
+    assert lax.cond(jnp.array(True), lambda: 1.0, lambda: jnp.array(2.5, "float64")).dtype == "float64"
 
 
 ERRORS = [
@@ -184,6 +184,53 @@ ERRORS = [
     (lambda: lax.cond(jnp.array(True), lambda: jnp.ones(2), lambda: jnp.ones(3)), TypeError, r"result of true_fun, leaf 0 has type float32\[2\] where float32\[3\]"),
     (lambda: lax.add(jnp.ones(2), jnp.ones(2, "int32")), TypeError, "same dtypes"),
 ]  # fmt: skip
+
+
+f4, i4 = "float32", "int32"
+MIXED = [  # (program, whether JAX refuses it)
+    (lambda m, L: L.cond(m.asarray(True), lambda x: x.astype(i4), lambda x: x, m.ones(2, f4)), True),
+    (lambda m, L: L.cond(True, lambda x: x.astype(i4), lambda x: x, m.ones(2, f4)), True),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1, lambda: 1.0), True),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1, lambda: m.asarray(1, i4)), False),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1, lambda: m.float32(1.0)), True),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1.5, lambda: m.float32(1.0)), False),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1.5, lambda: m.asarray(1, "float16")), True),
+    (lambda m, L: L.cond(m.asarray(True), lambda: True, lambda: 1), True),
+    (lambda m, L: L.cond(m.asarray(True), lambda: 1j, lambda: m.float32(1)), True),
+    (lambda m, L: L.switch(m.asarray(1), [lambda x: x, lambda x: x.astype(i4)], m.ones(2, f4)), True),
+    (lambda m, L: L.switch(m.asarray(1), [lambda x: 1, lambda x: x], m.asarray(2.0, f4)), True),
+    (lambda m, L: L.while_loop(lambda x: x < 3, lambda x: x + m.asarray(1.0, f4), m.asarray(0, i4)), True),
+    (lambda m, L: L.while_loop(lambda x: x < 3, lambda x: x + 1.5, 0), False),
+    (lambda m, L: L.while_loop(lambda x: m.sum(x) > 3, lambda x: 1, m.asarray(5.0, f4)), True),
+    (lambda m, L: L.while_loop(lambda x: m.sum(x) > 3, lambda x: 1.0, m.asarray(5, i4)), True),
+    (lambda m, L: L.while_loop(lambda x: x < 3, lambda x: m.asarray(5, i4), m.asarray(1.0, f4)), True),
+    (lambda m, L: L.scan(lambda c, x: (c + x, c), m.asarray(0, i4), m.ones(3, f4)), True),
+    (lambda m, L: L.scan(lambda c, x: (c + x, c), 0, m.ones(3, f4)), False),
+    (lambda m, L: L.scan(lambda c, x: (c * 1.5, c), 1, None, length=3), False),
+    (lambda m, L: L.scan(lambda c, x: (1, c), m.asarray(1.0, f4), None, length=3), True),
+    (lambda m, L: L.scan(lambda c, x: (1.0, c), m.asarray(1.0, "float16"), None, length=3), True),
+    (lambda m, L: L.scan(lambda c, x: (c + 1, c), True, None, length=3), True),
+    (lambda m, L: L.scan(lambda c, x: (c + x, c), 0.0, m.ones(3, f4), unroll=-1), True),
+    (lambda m, L: L.fori_loop(0, 3, lambda i, c: c + i * 0.5, m.asarray(0, i4)), True),
+    (lambda m, L: L.fori_loop(0, 3, lambda i, c: c + i, m.asarray(0, i4)), False),
+    (lambda m, L: L.fori_loop(0, m.asarray(3, i4), lambda i, c: c + i, m.asarray(0, i4)), False),
+    (lambda m, L: L.fori_loop(m.asarray(0, "int16"), m.asarray(3, i4), lambda i, c: c + 1, 0), True),
+    (lambda m, L: L.fori_loop(0, 3, lambda i, c: c + i * 0.5, 0), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(MIXED)))
+def test_dtypes_of_branches_and_carries_are_joined_or_refused_as_by_jax(case):
+    f, refused = MIXED[case]
+    if refused:
+        with pytest.raises((TypeError, ValueError)):
+            f(oracle, jax.lax)
+        with pytest.raises((TypeError, ValueError)):
+            f(jnp, lax)
+    else:
+        got, want = fgrad.tree.leaves(f(jnp, lax)), jax.tree.leaves(f(oracle, jax.lax))
+        assert [x.dtype.name for x in got] == [x.dtype.name for x in want]
+        close(got, want)
 
 
 @pytest.mark.parametrize("case", range(len(ERRORS)))

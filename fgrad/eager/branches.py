@@ -26,6 +26,7 @@ from fgrad.eager.closures import (
     wrap_results,
 )
 from fgrad.eager.convert import as_cell
+from fgrad.eager.counter import advance, writes_of, written_by
 from fgrad.eager.record import record
 from fgrad.eager.trace import Recorded
 from fgrad.errors import ArgumentError, ShapeError, TreeError
@@ -39,16 +40,15 @@ _ABSENT = object()
 def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any, operand: Any = _ABSENT) -> Any:
     """`true_fun(*operands) if pred else false_fun(*operands)`, chosen when the program runs.
 
-    pred: bool[] (a number is true unless 0); a Python bool calls the branch at once.  Both functions return trees of
-    one structure and types. Tensors they close over are operands too.  Raises TypeError naming the types that differ.
+    pred: bool[] (a number is true unless 0).  Both functions return trees of one structure and types; a Python int may stand
+    for int32 or int64, a float for float32 or float64. Tensors they close over are operands too.  Raises TypeError naming
+    the types that differ.
 
     >>> import fgrad, fgrad.numpy as jnp
     >>> fgrad.lax.cond(jnp.array(True), lambda x: x + 1, lambda x: x - 1, 2.0)
     Array(3., dtype=float32)
     """
     args = operands if operand is _ABSENT else (operand,)
-    if isinstance(pred, bool | np.bool_):
-        return (true_fun if pred else false_fun)(*args)
     p = scalar(pred, "cond")
     if p._type.dtype.kind != "b":
         zero = as_cell(np.zeros((), p._type.dtype), type(p))
@@ -88,25 +88,28 @@ def choose(name: str, pred: Any, branches: list[Function], args: tuple[Any, ...]
     """Records every branch and one node."""
     cells, spec, _ = flat_cells(args)
     build = tree.unflattener(spec)
-    parts = [record_call(f, name, types_of(cells), build) for f in branches]
+    parts = [record_call(f, name, types_of(cells), build, effects=True) for f in branches]
     for k, r in enumerate(parts):
         if r.out_spec != parts[0].out_spec:
             raise TreeError(
                 f"{name}: branches return different trees: {parts[0].out_spec} and {r.out_spec} ({label(name, k)})",
                 where=caller(), fix="return the same structure from each",
             )  # fmt: skip
-    if not parts[0].n_out:
+    written = written_by(parts)
+    if not parts[0].n_out and not written:
         return tree.unflatten(parts[0].out_spec, [])
     wanted = [wanted_type(parts, k) for k in range(parts[0].n_out)]
-    captured = captures_of(parts)
+    captured = captures_of(parts, written)
     graphs = []
     for k, r in enumerate(parts):
-        outputs = [retyped(v, c, t) for v, c, t in zip(r.graph.outputs, r.classes, wanted, strict=True)]
+        outputs = [retyped(v, c, t, True) for v, c, t in zip(r.graph.outputs, r.classes, wanted, strict=False)]
         check_types(name, f"result of {label(name, k)}, leaf", outputs, wanted)
-        graphs.append(closed((*r.graph.inputs[: len(cells)], *over_captures(r, captured)), outputs))
-    found = region("cond", enter_cells([pred, *cells, *captured]), branches=tuple(graphs))
+        over = over_captures(r, [*written, *captured])
+        graphs.append(closed((*r.graph.inputs[: len(cells)], *over), [*writes_of(r, written, over), *outputs]))
+    found = region("cond", enter_cells([pred, *cells, *written, *captured]), branches=tuple(graphs))
     classes = [next((c for c in row if c is not None), None) for row in zip(*[r.classes for r in parts], strict=True)]
-    return tree.unflatten(parts[0].out_spec, wrap_results(found, classes, cells or captured))
+    k = len(written)
+    return tree.unflatten(parts[0].out_spec, advance(written, found[:k], lambda: wrap_results(found[k:], classes, cells or captured)))
 
 
 def label(name: str, k: int) -> str:

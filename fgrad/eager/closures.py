@@ -10,11 +10,12 @@ import numpy as np
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import FACES, as_cell
+from fgrad.eager.counter import refuse_writes, tied
 from fgrad.eager.enter import enter, intern
 from fgrad.eager.record import items, wrap
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import Recorded, record_function
-from fgrad.errors import DtypeError, ShapeError, TraceError
+from fgrad.errors import DtypeError, ShapeError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.dtypes import ORDER, kind
 from fgrad.ir.graph import Graph, Value, leaf
@@ -23,6 +24,7 @@ from fgrad.ir.primitive import REGISTRY
 from fgrad.ir.types import TensorType, Type
 
 Function = Callable[..., Any]
+FULL = ("int32", "int64", "float32", "float64", "complex64", "complex128")
 
 
 class CarryError(DtypeError, ShapeError):
@@ -32,17 +34,18 @@ class CarryError(DtypeError, ShapeError):
 def flat_cells(given: Any) -> tuple[list[Any], Any, list[bool]]:
     """Leaves as cells, the structure, and which leaves were Python numbers (they take the dtype they meet)."""
     leaves, spec = tree.flatten(given)
-    return [as_cell(x) for x in leaves], spec, [isinstance(x, bool | int | float | complex) for x in leaves]
+    return [as_cell(x) for x in leaves], spec, [isinstance(x, int | float | complex) and not isinstance(x, bool) for x in leaves]
 
 
-def record_call(f: Function, name: str, types: Sequence[tuple[type[Cell], Type]], build: Callable[[list[Any]], Any]) -> Recorded:
-    """Records `f(*build(cells))`; writing to an outer tensor is an error here."""
-    recorded = record_function(f, name, [(c, t, False) for c, t in types], lambda cells: (build(cells), {}))
-    if recorded.written:
-        raise TraceError(
-            f"a tensor from outside was written inside {name}", where=caller(),
-            fix="return the new value from the function instead",
-        )  # fmt: skip
+def record_call(f: Function, name: str, types: Sequence[tuple[type[Cell], Type]], build: Callable[[list[Any]], Any],
+                effects: bool = False) -> Recorded:  # fmt: skip
+    """Records `f(*build(cells))`; writing to an outer tensor is an error here.
+
+    effects: the region takes the counter of effects in and gives it back; else the results need them (see counter).
+    """
+    g = f if effects else lambda *args: tied(f(*args))
+    recorded = record_function(g, name, [(c, t, False) for c, t in types], lambda cells: (build(cells), {}))
+    refuse_writes(recorded, name)
     return recorded
 
 
@@ -51,9 +54,9 @@ def types_of(cells: Sequence[Any]) -> list[tuple[type[Cell], Type]]:
     return [(type(t)._result, t._type) for t in cells]
 
 
-def captures_of(parts: Sequence[Recorded]) -> list[Any]:
-    """Tensors that any of the functions captured, each once."""
-    return list(dict.fromkeys(c for r in parts for c in r.captured))
+def captures_of(parts: Sequence[Recorded], written: Sequence[Any] = ()) -> list[Any]:
+    """Tensors that any of the functions captured, each once; those `written` are operands of another kind."""
+    return [c for c in dict.fromkeys(c for r in parts for c in r.captured) if c not in written]
 
 
 def over_captures(r: Recorded, captured: Sequence[Any]) -> tuple[Value, ...]:
@@ -92,11 +95,14 @@ def is_weak(v: Value, cls: Any) -> bool:
     return cls is None and v.const is not None and not v.shape
 
 
-def retyped(v: Value, cls: Any, wanted: Type) -> Value:
-    """A Python number among the results in the wanted dtype, if it fits there; other values as they are."""
+def retyped(v: Value, cls: Any, wanted: Type, strict: bool = False) -> Value:
+    """A Python number among the results in the wanted dtype, if it fits there; other values as they are.
+
+    strict: an int stands for int32 or int64 and a float for float32 or float64 only, which is what they are in JAX.
+    """
     if v.type is wanted or not is_weak(v, cls) or not isinstance(wanted, TensorType) or wanted.shape:
         return v
-    if rank(v.dtype) > rank(wanted.dtype):
+    if rank(v.dtype) > rank(wanted.dtype) or (strict and not (kind(v.dtype) == kind(wanted.dtype) and wanted.dtype.name in FULL)):
         return v
     return constant(np.asarray(v.const).astype(wanted.dtype), device=wanted.device)
 

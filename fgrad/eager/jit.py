@@ -14,7 +14,7 @@ from fgrad.backends import compile_graph, devices
 from fgrad.eager import engine, explain
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES, as_cell, host_array
-from fgrad.eager.effects import settle
+from fgrad.eager.counter import settle
 from fgrad.eager.enter import enter
 from fgrad.eager.mode import ambient
 from fgrad.eager.record import wrap

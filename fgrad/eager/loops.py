@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fgrad import tree
+from fgrad.eager.cell import Cell
 from fgrad.eager.closures import (
     CarryError,
     Function,
@@ -25,6 +26,8 @@ from fgrad.eager.closures import (
     wrap_results,
 )
 from fgrad.eager.convert import FACES, as_cell
+from fgrad.eager.counter import advance
+from fgrad.eager.operands import convert
 from fgrad.eager.operands import recorded as recorded_cell
 from fgrad.eager.record import record
 from fgrad.eager.trace import Recorded
@@ -46,6 +49,8 @@ def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reve
     >>> fgrad.lax.scan(lambda c, x: (c + x, c * x), 0.0, jnp.arange(4.0))
     (Array(6., dtype=float32), Array([0., 0., 2., 9.], dtype=float32))
     """
+    if not isinstance(unroll, int) or unroll < 0:
+        raise ArgumentError(f"scan: unroll={unroll!r}", where=caller(), fix="`unroll` must be a `bool` or a non-negative `int`")
     return run_scan("scan", f, init, xs, length, reverse)
 
 
@@ -61,7 +66,7 @@ def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, rev
         return build_carry(cells[: len(carry)]), build_xs(cells[len(carry) :])
 
     while True:
-        r = record_call(f, name, [*types_of(carry), *inner], build)
+        r = record_call(f, name, [*types_of(carry), *inner], build, effects=True)
         places, ys, ys_tree = split_result(name, r, carry_spec)
         new = [r.graph.outputs[i] for i in places]
         changed = weak_init(carry, weak, new, [r.classes[i] for i in places])
@@ -69,15 +74,17 @@ def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, rev
             break
         carry, weak = changed, [False] * len(carry)
     wanted = [t._type for t in carry]
-    new = [retyped(v, r.classes[i], t) for v, i, t in zip(new, places, wanted, strict=True)]
+    new = [retyped(v, r.classes[i], t, True) for v, i, t in zip(new, places, wanted, strict=True)]
     check_types(name, "carry leaf", new, wanted)
     own = len(carry) + len(slices)
-    captured = list(r.captured)
-    body = closed((*over_captures(r, captured), *r.graph.inputs[:own]), [*new, *[r.graph.outputs[i] for i in ys]])
-    found = region("scan", enter_cells([*captured, *carry, *slices]), body=body, length=n, reverse=bool(reverse),
-                   n_consts=len(captured), n_carry=len(carry))  # fmt: skip
+    captured, written = captures_of([r], r.written), list(r.written)
+    body = closed((*over_captures(r, [*captured, *written]), *r.graph.inputs[:own]),
+                  [*r.graph.outputs[r.n_out :], *new, *[r.graph.outputs[i] for i in ys]])  # fmt: skip
+    found = region("scan", enter_cells([*captured, *written, *carry, *slices]), body=body, length=n, reverse=bool(reverse),
+                   n_consts=len(captured), n_carry=len(written) + len(carry))  # fmt: skip
+    k = len(written)
     classes = [*[type(t)._result for t in carry], *[r.classes[i] for i in ys]]
-    cells = wrap_results(found, classes, [*carry, *slices, *captured])
+    cells = advance(written, found[:k], lambda: wrap_results(found[k:], classes, [*carry, *slices, *captured]))
     stacked = dict(zip(ys, cells[len(carry) :], strict=True))
     return tree.unflatten(carry_spec, cells[: len(carry)]), tree.map(stacked.__getitem__, ys_tree)
 
@@ -127,29 +134,31 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
         return (build(cells),)
 
     while True:
-        step = record_call(body_fun, "while_loop", types_of(carry), one)
+        step = record_call(body_fun, "while_loop", types_of(carry), one, effects=True)
         check_carry("while_loop", step.out_spec, spec)
-        changed = weak_init(carry, weak, step.graph.outputs, step.classes)
+        changed = weak_init(carry, weak, step.graph.outputs[: step.n_out], step.classes)
         if changed is None:
             break
         carry, weak = changed, [False] * len(carry)
-    test = record_call(cond_fun, "while_loop", types_of(carry), one)
+    test = record_call(cond_fun, "the condition of while_loop", types_of(carry), one)
     if test.n_out != 1 or test.graph.outputs[0].shape or test.graph.outputs[0].dtype.kind != "b":
         raise CarryError(
             f"while_loop: the condition returns ({', '.join(str(t) for t in test.graph.output_types)})", where=caller(),
             fix="return one bool of shape (), e.g. a comparison",
         )  # fmt: skip
     wanted = [t._type for t in carry]
-    new = [retyped(v, c, t) for v, c, t in zip(step.graph.outputs, step.classes, wanted, strict=True)]
+    new = [retyped(v, c, t, True) for v, c, t in zip(step.graph.outputs, step.classes, wanted, strict=False)]
     check_types("while_loop", "carry leaf", new, wanted)
-    captured = captures_of([test, step])
-    graphs = [closed((*over_captures(r, captured), *r.graph.inputs[: len(carry)]), outputs)
-              for r, outputs in ((test, test.graph.outputs), (step, new))]  # fmt: skip
-    if not carry:
+    written = list(step.written)
+    captured = captures_of([test, step], written)
+    graphs = [closed((*over_captures(r, [*captured, *written]), *r.graph.inputs[: len(carry)]), outputs)
+              for r, outputs in ((test, test.graph.outputs), (step, [*step.graph.outputs[step.n_out :], *new]))]  # fmt: skip
+    if not carry and not written:
         return tree.unflatten(spec, [])
-    found = region("while_loop", enter_cells([*captured, *carry]), condition=graphs[0], body=graphs[1],
+    found = region("while_loop", enter_cells([*captured, *written, *carry]), condition=graphs[0], body=graphs[1],
                    n_consts=len(captured))  # fmt: skip
-    return tree.unflatten(spec, wrap_results(found, [type(t)._result for t in carry], carry))
+    k, classes = len(written), [type(t)._result for t in carry]
+    return tree.unflatten(spec, advance(written, found[:k], lambda: wrap_results(found[k:], classes, carry)))
 
 
 def is_static(x: Any) -> bool:
@@ -161,12 +170,21 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
     """`for i in range(lower, upper): val = body_fun(i, val)`.
 
     Python bounds: a scan, differentiable in both modes.  Bounds that are arrays: a while loop, forward mode only.
+    i: int64, or int32 if that is what the integers of init_val are; of the bounds' dtype if they are arrays.
     """
     if is_static(lower) and is_static(upper):
         low, n = int(lower), max(int(upper) - int(lower), 0)
-        counters = recorded_cell(FACES["array"], ("counters", low, n), lambda: counter_values(low, n))
+        dtype = counter_dtype(init_val)
+        counters = recorded_cell(FACES["array"], ("counters", low, n, dtype), lambda: counter_values(low, n, dtype))
         return run_scan("fori_loop", lambda val, i: (body_fun(i, val), None), init_val, counters, n, False)[0]
     start, stop = as_cell(lower), as_cell(upper)
+    if start._type.dtype != stop._type.dtype:
+        if isinstance(lower, Cell | np.ndarray) and isinstance(upper, Cell | np.ndarray):
+            raise CarryError(
+                f"lower and upper arguments to fori_loop must have equal types, got {start._type.dtype.name} and {stop._type.dtype.name}",
+                where=caller(), fix="convert one of them (astype)",
+            )  # fmt: skip
+        start, stop = (start, convert(stop, start._type.dtype)) if is_static(upper) else (convert(start, stop._type.dtype), stop)
 
     def step(state: tuple[Any, Any]) -> tuple[Any, Any]:
         return state[0] + 1, body_fun(state[0], state[1])
@@ -174,9 +192,15 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
     return while_loop(lambda state: state[0] < stop, step, (start, init_val))[1]
 
 
-def counter_values(low: int, n: int) -> Any:
-    """int64[n]: low, low + 1, ..."""
-    counters = iota(shape=(n,), dtype=np.dtype("int64"), axis=0)
+def counter_dtype(init_val: Any) -> Any:
+    """What counts the steps beside a carry: int32 if its integers are."""
+    given = [as_cell(x)._type.dtype for x in tree.leaves(init_val) if isinstance(x, Cell | np.ndarray | np.generic)]
+    return np.dtype("int32" if {d.name for d in given if d.kind in "iu"} == {"int32"} else "int64")
+
+
+def counter_values(low: int, n: int, dtype: Any) -> Any:
+    """dtype[n]: low, low + 1, ..."""
+    counters = iota(shape=(n,), dtype=dtype, axis=0)
     return counters + low if low else counters
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from fgrad import tree
 from fgrad.eager.closures import closed, enter_cells, flat_cells, record_call, region, types_of, wrap_results
 from fgrad.eager.convert import as_cell
+from fgrad.eager.counter import advance
 from fgrad.eager.record import record
 from fgrad.eager.tape import THREAD
 from fgrad.eager.trace import random_state
@@ -96,15 +97,16 @@ def checkpoint(fun: Callable[..., Any] | None = None, *, prevent_cse: bool = Tru
                 given.insert(i, static[i])
             return fun(*given, **kw)
 
-        r = record_call(call, "checkpoint", types_of(cells), build)
-        if not r.n_out:
+        r = record_call(call, "checkpoint", types_of(cells), build, effects=True)
+        if not r.graph.outputs:
             return tree.unflatten(r.out_spec, [])
         if callable(policy):
             for v in r.graph.values():  # what it raises, it raises here
                 saves(policy)(v)
         operands = [*enter_cells([*cells, *r.captured]), *random_state(THREAD.tape, r)]
         found = region("checkpoint", operands, graph=closed(r.graph.inputs, r.graph.outputs), policy=policy or "nothing")
-        return tree.unflatten(r.out_spec, wrap_results(found, r.classes, [*cells, *r.captured]))
+        n = r.n_out
+        return tree.unflatten(r.out_spec, advance(r.written, found[n:], lambda: wrap_results(found[:n], r.classes, [*cells, *r.captured])))
 
     return function
 

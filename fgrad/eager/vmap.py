@@ -11,12 +11,13 @@ import numpy as np
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import FACES, as_cell, assemble
+from fgrad.eager.counter import advance, refuse_writes
 from fgrad.eager.enter import enter
 from fgrad.eager.operands import recorded as recorded_cell
 from fgrad.eager.record import wrap
 from fgrad.eager.tape import THREAD, Tape
 from fgrad.eager.trace import Recorded, random_state, record_function
-from fgrad.errors import ArgumentError, RangeError, ShapeError, TraceError
+from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value
 from fgrad.ir.hash import canonical_hash
@@ -75,11 +76,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         else:
             cells, axes = [*cells, counter(n)], [*axes, 0]
             recorded = record_named(fun, NAMES[randomness], given, build, axis_name, n)
-        if recorded.written:
-            raise TraceError(
-                "a tensor from outside was written inside vmap", where=caller(),
-                fix="return the new value from the function instead",
-            )  # fmt: skip
+        refuse_writes(recorded, "vmap")
         tape = THREAD.tape
         values = [t._value if t._tape is tape else enter(tape, t) for t in cells]
         shared = [enter(tape, t) for t in recorded.captured]
@@ -91,12 +88,13 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_s
         found = tape.interned.joints.get(key)
         if found is None:
             found = tape.interned.joints[key] = batched_outputs(recorded, values, shared, axes, n, own)
-        out_leaf_axes = tree.broadcast_prefix(out_axes, tree.unflatten(recorded.out_spec, recorded.graph.outputs), "out_axes")
+        out_leaf_axes = tree.broadcast_prefix(out_axes, tree.unflatten(recorded.out_spec, recorded.graph.outputs[: recorded.n_out]), "out_axes")
         default = type(cells[0])._result if cells else type(as_cell(0.0))
-        done = [
+        counts = [FUNCTIONS["reduce_max"](v, axes=(0,)) if moved else v for v, moved in found[recorded.n_out :]]
+        done = advance(recorded.written, counts, lambda: [
             wrap(c or default, tape, place(v, moved, a, n))
-            for (v, moved), a, c in zip(found, out_leaf_axes, recorded.classes, strict=True)
-        ]
+            for (v, moved), a, c in zip(found[: recorded.n_out], out_leaf_axes, recorded.classes, strict=True)
+        ])  # fmt: skip
         return assemble(recorded.out_spec, done)
 
     return function
