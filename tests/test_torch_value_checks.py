@@ -60,3 +60,14 @@ def test_gradients_of_medians_are_shared_as_torchs(f: Any, data: list[float]) ->
         y.backward()
         grads.append((y.item(), v.grad.tolist()))
     assert grads[0] == grads[1]
+
+
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py"])
+def test_the_derivative_of_a_product_with_a_logarithm_is_that_logarithm_at_0(name: str) -> None:
+    grads = []
+    for t in (fgrad, torch):
+        x, y = t.tensor([0.0, 0.0, 2.0, 0.0], requires_grad=True), t.tensor([2.0, 0.5, 3.0, -2.0], requires_grad=True)
+        getattr(t.special, name)(x, y).sum().backward()
+        grads.append([x.grad.tolist(), y.grad.tolist()])
+    assert grads[0][0] == pytest.approx(grads[1][0])
+    assert grads[0][1] == pytest.approx(grads[1][1])

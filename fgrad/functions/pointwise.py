@@ -24,6 +24,7 @@ from fgrad.functions.refusals import divisible, factor_fits, tensors_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
+from fgrad.primitives import polynomials
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "add", "arccos", "arccosh", "arcsin", "arcsinh",
@@ -376,13 +377,8 @@ logical_and, logical_or, logical_xor = (
 def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
     """input * log(other), 0 where input is 0 (NaN if other is NaN)."""
     d = inexact_result(input, other)
-    return into(out, compose(_xlogy_rule, *same((input, other), d)))
+    return into(out, compose(polynomials.xlogy, *same((input, other), d)))
 
-
-def _xlogy_rule(x: Any, y: Any) -> Any:
-    zero = c.number(0, x)
-    skip = c.eq(x, zero) & c.eq(y, y)
-    return c.select(skip, zero, x * c.log(c.select(skip, c.number(1, y), y)))
 
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fgrad.ir.graph import Value
 from fgrad.primitives.arithmetic import mul
-from fgrad.primitives.compare import eq, gt, lt, ne, select
+from fgrad.primitives.compare import eq, gt, le, lt, ne, select
 from fgrad.primitives.shape import number
 from fgrad.primitives.transcendental import lgamma, log, log1p
 
@@ -86,11 +86,19 @@ def entr(x: Value) -> Any:
     return select(ne(x, x), x, y)
 
 
+def xlogy(x: Value, y: Value) -> Any:
+    """x log(y), 0 where x is 0 (NaN if y is NaN); its derivative by x is log(y), at 0 too if y is positive and finite."""
+    return _product(x, y, log, 0)
+
+
 def xlog1py(x: Value, y: Value) -> Any:
-    """x log(1 + y), 0 where x is 0 (NaN if y is NaN)."""
-    zero = number(0, x)
-    skip = eq(x, zero) & eq(y, y)
-    return select(skip, zero, x * log1p(select(skip, number(1, y), y)))
+    """x log(1 + y), 0 where x is 0 (NaN if y is NaN); its derivative by x as xlogy's."""
+    return _product(x, y, log1p, -1)
+
+
+def _product(x: Value, y: Value, function: Callable[[Any], Any], least: int) -> Any:
+    skip = eq(x, number(0, x)) & (le(y, number(least, y)) | eq(y, number(math.inf, y)))
+    return select(skip, number(0, x), x * function(select(skip, number(1, y), y)))
 
 
 def multigammaln(x: Value, *, p: int) -> Any:
