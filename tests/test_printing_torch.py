@@ -96,3 +96,10 @@ def test_options_stay_until_changed() -> None:
     for T in (fgrad, torch):
         T.set_printoptions(profile="no such profile")
     assert repr(fgrad.tensor([1.2345, 2, 3])) == repr(torch.tensor([1.2345, 2, 3]))
+
+
+def test_a_number_is_formatted_as_a_number() -> None:
+    for t in (torch, fgrad):
+        x = t.tensor(1.5, requires_grad=True)
+        assert (f"{x}", f"{x * 2}", f"{x:.2f}", f"{t.nn.Parameter(x)}".split("\n")[0]) == ("1.5", "3.0", "1.50", "Parameter containing:")
+        assert f"{t.ones(1)}" == "tensor([1.])"

@@ -312,7 +312,8 @@ class Base(Described):
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self._type.shape and spec else format(repr(self), spec)
+        number = not self._type.shape and (spec or (type(self) is type(self)._result and not THREAD.tape.tracing))
+        return format(self.item(), spec) if number else format(repr(self), spec)
 
     def __reduce__(self) -> Any:
         return rebuild, (type(self), np.array(buffer_of(self)), self._value.needs, self._device)
