@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fgrad import cpu as cpu
     from fgrad import cuda as cuda
     from fgrad import debug as debug
+    from fgrad import distributions as distributions
     from fgrad import fft as fft
     from fgrad import flatten_util as flatten_util
     from fgrad import func as func
@@ -68,8 +69,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _LAZY = (
-    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "fft", "flatten_util",
-    "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops",
+    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "distributions", "fft",
+    "flatten_util", "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops",
     "optim", "random", "return_types", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types",
     "utils", "version", "xpu",
 )  # fmt: skip

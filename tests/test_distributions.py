@@ -1,0 +1,136 @@
+"""Every distribution against torch: values and derivatives of its methods, shapes, prints; samples by moments and against SciPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from distribution_cases import CASES, Case
+
+import fgrad
+
+torch = pytest.importorskip("torch")
+stats: Any = pytest.importorskip("scipy.stats")
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore::UserWarning")]
+every = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+
+
+class Made:
+    """A distribution of one library and its leaves."""
+
+    def __init__(self, t: Any, case: Case, dtype: str, needs: bool = True) -> None:
+        self.t, self.leaves, self.dtype, self.needs = t, [], getattr(t, dtype), needs
+        self.d = case.make(t.distributions, self.leaf)
+        self.value = self.leaf(case.values)
+
+    def leaf(self, x: Any) -> Any:
+        self.leaves.append(self.t.tensor(x, dtype=self.dtype, requires_grad=self.needs))
+        return self.leaves[-1]
+
+    def ask(self, name: str) -> Any:
+        """What a method or property gives, or the class of its error."""
+        try:
+            found = getattr(self.d, name)
+            if name in ("log_prob", "cdf"):
+                found = found(self.value.long() if "Categorical(" in repr(self.d) and "OneHot" not in repr(self.d) else self.value)
+            elif name == "icdf":
+                found = found(self.t.tensor(0.37, dtype=self.dtype))
+            elif callable(found):
+                found = found()
+        except Exception as e:  # noqa: BLE001
+            return next(c for c in (NotImplementedError, TypeError, ValueError, RuntimeError) if isinstance(e, c))
+        return found
+
+
+ASKED = ("log_prob", "cdf", "icdf", "entropy", "perplexity", "mean", "mode", "variance", "stddev", "enumerate_support")
+
+
+def same(found: Any, wanted: Any, rtol: float, what: str) -> None:
+    if isinstance(wanted, type):
+        assert found is wanted, what
+        return
+    assert not isinstance(found, type), f"{what}: {found}"
+    assert tuple(found.shape) == tuple(wanted.shape), what
+    assert str(found.dtype).split(".")[1] == str(wanted.dtype).split(".")[1], what
+    np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol, rtol, err_msg=what)
+
+
+def slopes(made: Made, y: Any) -> list[Any]:
+    """Derivatives of a weighted sum by all leaves that have one."""
+    for x in made.leaves:
+        x.grad = None
+    if not y.requires_grad:
+        return []
+    weights: Any = made.t.tensor(np.linspace(0.5, 2.0, int(np.prod(y.shape))).reshape(tuple(y.shape)), dtype=made.dtype)
+    try:
+        (y * weights).sum().backward()
+    except RuntimeError:
+        return [RuntimeError]
+    return [x.grad for x in made.leaves]
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_methods_agree(case: Case, dtype: str) -> None:
+    rtol = case.rtol if dtype == "float64" else 5e-5
+    for name in ASKED:
+        ours, theirs = Made(fgrad, case, dtype), Made(torch, case, dtype)
+        found, wanted = ours.ask(name), theirs.ask(name)
+        if wanted is RuntimeError and isinstance(ours.d, fgrad.distributions.GeneralizedPareto):  # PyTorch's works in float32 alone
+            continue
+        same(found, wanted, rtol, name)
+        if dtype == "float64" and not isinstance(wanted, type) and wanted.dtype == torch.float64:
+            for i, (g, w) in enumerate(zip(slopes(ours, found), slopes(theirs, wanted), strict=True)):
+                if w is not None:
+                    same(w.new_zeros(w.shape) if g is None and w is not RuntimeError else g, w, max(1e-8, rtol), f"{name}, derivative {i}")
+
+
+@every
+def test_shapes_and_prints(case: Case) -> None:
+    ours, theirs = Made(fgrad, case, "float32", False).d, Made(torch, case, "float32", False).d
+    for a, b in ((ours, theirs), (ours.expand((3, *ours.batch_shape)), theirs.expand((3, *theirs.batch_shape)))):
+        assert repr(a) == repr(b).replace("torch.", "fgrad.")
+        for name in ("batch_shape", "event_shape", "has_rsample", "has_enumerate_support"):
+            assert getattr(a, name) == getattr(b, name), name
+        assert repr(a.support) == repr(b.support).replace("torch.", "fgrad.")
+        assert repr(a.arg_constraints) == repr(b.arg_constraints)
+        assert type(a).__name__ == type(b).__name__
+        for n in ((), (4,), (2, 3)):
+            x, y = a.sample(n), b.sample(n)
+            assert tuple(x.shape) == tuple(y.shape)
+            assert str(x.dtype).split(".")[1] == str(y.dtype).split(".")[1]
+            assert not x.requires_grad
+            assert bool(a.support.check(x).all())
+        assert tuple(a.log_prob(a.sample((5,))).shape) == tuple(b.log_prob(b.sample((5,))).shape)
+
+
+@every
+def test_samples_have_the_moments(case: Case) -> None:
+    fgrad.manual_seed(3)
+    d = Made(fgrad, case, "float64").d
+    x = d.sample((20_000,)).double()
+    if type(d).__name__ in ("VonMises", "Categorical"):
+        return
+    mean, var = d.mean.detach().numpy(), d.variance.detach().numpy()
+    with np.errstate(invalid="ignore"):
+        far = np.abs(x.mean(0).numpy() - mean) / np.sqrt(var / 20_000)
+    assert np.all((far < 5) | ~np.isfinite(var) | ~np.isfinite(mean)), far
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.cdf], ids=lambda c: c.name)
+def test_samples_follow_the_law(case: Case) -> None:
+    fgrad.manual_seed(5)
+    d = Made(fgrad, case, "float64").d
+    x = d.sample((4000,))
+    x = x.reshape(4000, -1)[:, 0].numpy()
+    law = eval(case.cdf, {}, vars(stats))
+    if case.whole:
+        k = np.arange(0, 40)
+        expected = law.pmf(k) * 4000
+        keep = expected > 5
+        counts = np.array([(x == i).sum() for i in k])
+        found, wanted = np.append(counts[keep], 4000 - counts[keep].sum()), np.append(expected[keep], 4000 - expected[keep].sum())
+        assert stats.chisquare(found[wanted > 1e-6], wanted[wanted > 1e-6] * found[wanted > 1e-6].sum() / wanted[wanted > 1e-6].sum()).pvalue > 1e-3
+    else:
+        assert stats.kstest(x, law.cdf).pvalue > 1e-3
