@@ -20,8 +20,8 @@ __all__ = ["Distribution", "ExponentialFamily"]
 class _Absent(property):
     """A property that subclasses give."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(lambda self: missing(self, name))
+    def __init__(self, name: str, doc: str) -> None:
+        super().__init__(lambda self: missing(self, name), doc=doc)
 
 
 def missing(self: Any, name: str) -> NoReturn:
@@ -50,8 +50,8 @@ class Distribution:
     has_rsample: Any = False
     has_enumerate_support: Any = False
     _validate_args: Any = __debug__
-    arg_constraints: Any = _Absent("arg_constraints")
-    support: Any = _Absent("support")
+    arg_constraints: Any = _Absent("arg_constraints", "The constraint of each parameter, by name.")
+    support: Any = _Absent("support", "The constraint that samples fulfil.")
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
