@@ -124,6 +124,8 @@ def test_rng_uniform() -> None:
 
 
 ERRORS = [
+    lambda L, m: L.rev(m.zeros((2, 3)), (0, 0)), lambda L, m: L.rev(m.zeros(3), (3,)), lambda L, m: L.expand_dims(m.zeros(3), (0, 0)),
+    lambda L, m: L.broadcast_in_dim(m.zeros(3), (2, 3), (0, 1)), lambda L, m: L.reduce_sum(m.zeros(3), 0), lambda L, m: L.reduce_max(m.zeros(3), (0, 0)),
     lambda L, m: L.mulhi(m.arange(3.0), m.arange(3.0)),
     lambda L, m: L.mulhi(m.asarray(3, "int32"), m.asarray(3, "int64")),
     lambda L, m: L.stack([]),
@@ -135,6 +137,20 @@ ERRORS = [
     lambda L, m: L.platform_dependent(1.0, tpu=lambda x: x),
     lambda L, m: L.conv_general_dilated(m.ones((1, 1, 4)), m.ones((1, 1, 2)), (1,), "SAME", lhs_dilation=(2,)),
 ]
+
+
+NEGATIVE = ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor", "argmax", "argmin", "cumsum", "cumprod",
+            "cummax", "cummin", "cumlogsumexp", "rev", "concatenate"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEGATIVE)
+def test_negative_axes_are_refused(name: str) -> None:
+    """They count from the back in jax.numpy only."""
+    x = np.ones((2, 3), "i4" if name.endswith(("and", "or")) else "f4")
+    for lib in (jax.lax, lax):
+        args = ([x, x], -1) if name == "concatenate" else (x, -1, np.int32) if name.startswith("arg") else (x, -1) if name.startswith("cum") else (x, (-1,))
+        with pytest.raises((ValueError, TypeError)):
+            getattr(lib, name)(*args)
 
 
 @pytest.mark.parametrize("case", range(len(ERRORS)))

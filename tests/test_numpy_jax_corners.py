@@ -14,6 +14,7 @@ F = np.linspace(-1, 1, 6, dtype="f4").reshape(2, 3)
 I = np.arange(12).reshape(3, 4) - 5
 B = np.arange(6).reshape(2, 3) % 2 == 0
 U = np.asarray([1, 250, 3], "u1")
+INDEFINITE = np.asarray([[[1, 2], [2, 1]], [[2, 1], [1, 2]]], "f4")
 CASES = [
     lambda m: m.reshape(m.asarray(X), -1, order="F"), lambda m: m.reshape(m.asarray(X), (4, -1), order="F"), lambda m: m.ravel(m.asarray(I), order="F"),
     lambda m: m.asarray(X).reshape((3, 8), order="F"), lambda m: m.asarray(B) @ m.asarray(B).T, lambda m: m.dot(m.asarray(B), m.asarray(B).T),
@@ -26,6 +27,8 @@ CASES = [
     lambda m: m.convolve(m.asarray(U), m.asarray(U)), lambda m: m.correlate(m.asarray(U), m.asarray(U), "full"), lambda m: m.convolve(m.asarray(I[0]), m.asarray(F[0])),
     lambda m: m.asarray(F).at[5].set(9), lambda m: m.asarray(F).at[7].get(mode="clip"), lambda m: m.asarray(F).at[7, 1].get(mode="fill", fill_value=-1),
     lambda m: m.asarray(F).at[7].get(mode="fill"), lambda m: m.asarray(F).at[-9].add(1.0), lambda m: m.asarray(F).at[:, 9].mul(3), lambda m: m.asarray(F).at[5].add(1, mode="clip"),
+    lambda m: m.square(m.asarray(B)), lambda m: m.square(True), lambda m: m.square(m.asarray(U)), lambda m: m.linalg.cholesky(m.asarray(INDEFINITE)),
+    lambda m: m.linalg.cholesky(m.asarray(INDEFINITE), upper=True), lambda m: m.linalg.cholesky(m.asarray(INDEFINITE).astype("complex64")),
     lambda m: m.asarray(F).at[1].set(9), lambda m: m.asarray(F).at[1, ..., None, 5].get(mode="fill", fill_value=0),
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fgrad import tree
 from fgrad.eager.arrays import (
+    AxisError,
     array_of,
     as_dtype,
     axes_of,
@@ -30,7 +31,7 @@ from fgrad.eager.arrays import (
 from fgrad.eager.cell import Cell
 from fgrad.eager.operands import R, compose, convert, recorded
 from fgrad.eager.record import record
-from fgrad.errors import DtypeError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives.arithmetic import trunc
@@ -214,7 +215,10 @@ def broadcast(operand: Any, sizes: Sequence[int]) -> Any:
 
 def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: Sequence[int]) -> Any:
     """Axis i of the operand becomes axis broadcast_dimensions[i] of the result, lengths of 1 repeated."""
-    x, at = array_of(operand), dict(zip(broadcast_dimensions, array_of(operand)._type.shape, strict=True))
+    x = array_of(operand)
+    if len(broadcast_dimensions) != x._type.ndim:
+        raise ShapeError(f"broadcast_in_dim broadcast_dimensions {tuple(broadcast_dimensions)} for {x._type}", where=caller(), fix="name one axis for each")
+    at = dict(zip(broadcast_dimensions, x._type.shape, strict=True))
     wide = reshape(x, tuple(at.get(i, 1) for i in range(len(shape))))
     return call("broadcast_to", wide, shape=tuple(map(int, shape)))
 
@@ -230,13 +234,18 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Any:
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     """Reversed along axes."""
-    return call("flip", array_of(operand), axes=tuple(sorted(dimensions))) if dimensions else array_of(operand)
+    x = array_of(operand)
+    if len(set(dimensions)) != len(dimensions) or not all(0 <= d < x._type.ndim for d in dimensions):
+        raise ShapeError(f"lax.rev: dimensions {tuple(dimensions)} of {x._type}", where=caller(), fix="name axes it has, counted from the front, each once")
+    return call("flip", x, axes=tuple(sorted(dimensions))) if dimensions else x
 
 
 def expand_dims(array: Any, dimensions: Sequence[int]) -> Any:
     """New axes of length 1."""
     x = array_of(array)
     at = {axis_of(x, d, len(dimensions)) for d in dimensions}
+    if len(at) != len(dimensions):
+        raise ArgumentError(f"repeated axis in lax.expand_dims: {tuple(dimensions)}", where=caller(), fix="name each axis once")
     rest = iter(x._type.shape)
     return reshape(x, tuple(1 if i in at else next(rest) for i in range(x._type.ndim + len(at))))
 
@@ -253,7 +262,10 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Any:
 
 def concatenate(operands: Sequence[Any], dimension: int) -> Any:
     """Arrays of one dtype joined along an axis."""
-    return record(face(), R["concatenate"], tuple(map(array_of, operands)), (dimension,))
+    xs = tuple(map(array_of, operands))
+    if xs and not 0 <= dimension < xs[0]._type.ndim:
+        raise ShapeError(f"lax.concatenate: dimension {dimension} of {xs[0]._type}", where=caller(), fix="count axes from the front")
+    return record(face(), R["concatenate"], xs, (dimension,))
 
 
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
@@ -287,10 +299,19 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
     return full(t.shape if shape is None else shape, fill_value, t.dtype if dtype is None else dtype)
 
 
+def dims_of(name: str, x: Any, axes: Any) -> tuple[int, ...]:
+    """Axes as a sorted tuple; here none is counted from the back, as in JAX."""
+    given = tuple(axes)
+    if any(a < 0 for a in given):
+        raise AxisError(f"lax.{name}: axes {given} of {x._type} contain a negative one", where=caller(),
+                            fix="count axes from the front, or use fgrad.numpy")  # fmt: skip
+    return axes_of(x, given)
+
+
 def _reduction(name: str, prim: str) -> Op:
     def op(operand: Any, axes: Sequence[int]) -> Any:
         x = array_of(operand)
-        return call(prim, x, axes=axes_of(x, tuple(axes)))
+        return call(prim, x, axes=dims_of(name, x, axes))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"{prim} over `axes`, which are dropped."
@@ -305,19 +326,19 @@ reduce_and, reduce_or = _reduction("reduce_and", "reduce_and"), _reduction("redu
 def argmax(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     """Index of the first largest along `axis`."""
     x = array_of(operand)
-    return convert(call("argmax", x, axis=axis_of(x, axis)), as_dtype(index_dtype))
+    return convert(call("argmax", x, axis=dims_of("argmax", x, (axis,))[0]), as_dtype(index_dtype))
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any = np.int64) -> Any:
     """Index of the first smallest along `axis`."""
     x = array_of(operand)
-    return convert(call("argmin", x, axis=axis_of(x, axis)), as_dtype(index_dtype))
+    return convert(call("argmin", x, axis=dims_of("argmin", x, (axis,))[0]), as_dtype(index_dtype))
 
 
 def _cumulative(name: str) -> Op:
     def op(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
         x = array_of(operand)
-        return call(name, x, axis=axis_of(x, axis), reverse=bool(reverse))
+        return call(name, x, axis=dims_of(name, x, (axis,))[0], reverse=bool(reverse))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"{name} along `axis`; reverse: from the end."

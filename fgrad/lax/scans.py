@@ -12,6 +12,7 @@ from fgrad.eager.arrays import array_of, axis_of, call
 from fgrad.eager.operands import compose, floating
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
+from fgrad.lax.operators import dims_of
 from fgrad.primitives.composites import logaddexp
 
 Leaves = list[Any]
@@ -43,7 +44,8 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
 
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """log(cumsum(exp(operand))) along `axis`, finite where it can be; reverse: from the end."""
-    return associative_scan(lambda a, b: compose(logaddexp, a, b), floating(array_of(operand)), reverse, axis)
+    x = floating(array_of(operand))
+    return associative_scan(lambda a, b: compose(logaddexp, a, b), x, reverse, dims_of("cumlogsumexp", x, (axis,))[0])
 
 
 def flip(x: Any, axis: int) -> Any:

@@ -106,7 +106,7 @@ def reduce_xor(operand: Any, axes: Sequence[int]) -> Any:
     x = array_of(operand)
     if x._type.dtype.kind not in "biu":
         raise DtypeError(f"lax.reduce_xor takes bools or integers, found {x._type}", where=caller(), fix="convert the operand")
-    return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_xor, tuple(axes))
+    return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_xor, o.dims_of("reduce_xor", x, axes))
 
 
 def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
@@ -114,7 +114,7 @@ def reduce_and(operand: Any, axes: Sequence[int]) -> Any:
     x = array_of(operand)
     if x._type.dtype.kind == "b":
         return o.reduce_and(x, axes)
-    return reduce(x, convert(array_of(-1), x._type.dtype), o.bitwise_and, tuple(axes))
+    return reduce(x, convert(array_of(-1), x._type.dtype), o.bitwise_and, o.dims_of("reduce_and", x, axes))
 
 
 def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
@@ -122,7 +122,7 @@ def reduce_or(operand: Any, axes: Sequence[int]) -> Any:
     x = array_of(operand)
     if x._type.dtype.kind == "b":
         return o.reduce_or(x, axes)
-    return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_or, tuple(axes))
+    return reduce(x, convert(array_of(0), x._type.dtype), o.bitwise_or, o.dims_of("reduce_or", x, axes))
 
 
 def dtype(x: Any) -> Dtype:

@@ -331,8 +331,9 @@ def float_power(x: Any, y: Any, /) -> Any:
 
 
 def square(x: Any, /) -> Any:
-    """x * x."""
+    """x * x; of bools int32, as in JAX."""
     x = array_of(x)
+    x = convert(x, as_dtype("int32")) if x._type.dtype.kind == "b" else x
     return multiply(x, x)
 
 

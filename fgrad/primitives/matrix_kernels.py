@@ -50,7 +50,7 @@ def finite(xp: Any, f: Callable[..., Any], x: Any) -> tuple[Any, ...]:
 
 
 def cholesky(xp: Any, x: Any) -> tuple[Any, Any]:
-    """The factor from the lower triangle (NaN if there is none) and the order of the first bad leading minor (0: none)."""
+    """The factor from the lower triangle (of NaN if there is none) and the order of the first bad leading minor (0: none)."""
     info = xp.zeros(x.shape[:-2], "int32")
     low = xp.tril(x)
     try:
@@ -60,11 +60,12 @@ def cholesky(xp: Any, x: Any) -> tuple[Any, Any]:
     if y is not None and bool(xp.isfinite(y).all()):
         return y, info
     each, bad = flat(low), info.reshape(-1)
+    nan = complex(np.nan, np.nan) if x.dtype.kind == "c" else np.nan
     parts = []
     for i in range(each.shape[0]):
         k = _bad_minor(xp, each[i])
         bad[i : i + 1] = k
-        parts.append(xp.full(each[i].shape, np.nan, x.dtype) if k else xp.linalg.cholesky(each[i]))
+        parts.append(xp.tril(xp.full(each[i].shape, nan, x.dtype)) if k else xp.linalg.cholesky(each[i]))
     return xp.concatenate(parts).reshape(x.shape), info
 
 
