@@ -9,6 +9,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import FACES
 from fgrad.eager.record import record
 from fgrad.eager.views import write
+from fgrad.errors import DtypeError
 from fgrad.functions import blends as b
 from fgrad.functions import classify as k
 from fgrad.functions import inplace, linear
@@ -35,6 +36,7 @@ from fgrad.functions.scatters import ScatterMethods
 from fgrad.functions.special import SpecialMethods
 from fgrad.functions.triangles import TriangleMethods
 from fgrad.functions.twins import InPlaceMethods
+from fgrad.ir.apply import caller
 
 __all__ = ["Tensor"]
 
@@ -189,7 +191,11 @@ class Parameter(Tensor):
 
     def __new__(cls, data: Any = None, requires_grad: Any = True) -> Parameter:
         source = Tensor() if data is None else data
-        source = source.detach() if isinstance(source, Cell) else Tensor(source)  # type: ignore[attr-defined]
+        if not isinstance(source, Cell):
+            raise AttributeError(f"a Parameter is made of a tensor, but got {type(source).__name__}, which has no attribute 'detach'")
+        if requires_grad and not source._type.inexact:
+            raise DtypeError("Only Tensors of floating point and complex dtype can require gradients", where=caller(), fix="pass requires_grad=False")
+        source = source.detach()  # type: ignore[attr-defined]  # a tensor
         return concrete(cls, copy_of(source), source._type, bool(requires_grad))  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:

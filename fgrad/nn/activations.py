@@ -18,6 +18,8 @@ class ReLU(FunctionModule, of=f.relu):
 class ReLU6(FunctionModule, of=f.relu6):
     """min(max(x, 0), 6)."""
 
+    min_val, max_val = 0.0, 6.0
+
 
 class LeakyReLU(FunctionModule, of=f.leaky_relu):
     """x for x > 0, else negative_slope * x."""

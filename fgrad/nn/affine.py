@@ -25,7 +25,7 @@ def constant(value: float, dtype: str | None = None) -> Callable[[Draw, tuple[in
 
 def weights(shape: tuple[int, ...], fan_in: int, bias: bool) -> dict[str, Param]:
     """`weight` and, if asked, a `bias` of its first axis, as PyTorch starts them."""
-    start = within(1 / math.sqrt(fan_in) if fan_in else 0.0)
+    start = within(1 / math.sqrt(fan_in) if fan_in > 0 else 0.0)
     params = {"weight": Param(shape, start)}
     if bias:
         params["bias"] = Param((shape[0],), start)
@@ -58,6 +58,8 @@ def convolution(n: int, in_channels: int, out_channels: int, kernel_size: Any, s
         raise ValueError(f"Invalid padding string {padding!r}, should be one of 'valid', 'same'")
     if padding == "same" and any(s != 1 for s in f.each(stride, n, "stride")):
         raise ValueError("padding='same' is not supported for strided convolutions")
+    if groups <= 0:
+        raise ValueError("groups must be a positive integer")
     if in_channels % groups or out_channels % groups:
         raise ValueError(f"in_channels {in_channels} and out_channels {out_channels} must be divisible by groups {groups}")
     kernel = f.each(kernel_size, n, "kernel_size")
@@ -99,9 +101,11 @@ class Convolution(LayerModule):
     """What convolutions of every rank show: their sizes as tuples, as PyTorch keeps them."""
 
     rank: ClassVar[int]
+    transposed: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.__dict__.setdefault("output_padding", 0)
         for name in ("kernel_size", "stride", "padding", "dilation", "output_padding"):
             value = self.__dict__.get(name, "")
             if not isinstance(value, str):
@@ -194,7 +198,7 @@ class Embedding(LayerModule, of=embedding):
                         sparse: bool = False) -> Embedding:  # fmt: skip
         """A table with given numbers, float[num_embeddings, embedding_dim], which stay as they are if `freeze`."""
         if embeddings.ndim != 2:
-            raise ValueError("Embeddings parameter is expected to be 2-dimensional")
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, _weight=embeddings,
                    _freeze=freeze)  # fmt: skip
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from fgrad.functions.creation import as_tensor
 from fgrad.functions.tensor import Parameter, Tensor
 from fgrad.nn.module import Module
 
@@ -195,102 +194,180 @@ class ModuleDict(Module):
         return iter(self._modules)
 
 
-def as_parameter(x: Any) -> Parameter:
-    """A tensor as a Parameter."""
-    return x if isinstance(x, Parameter) else Parameter(x if isinstance(x, Tensor) else as_tensor(x))
+def shown(items: Iterable[tuple[Any, Any]], kind: Callable[[Any], Any]) -> str:
+    """What a container of parameters says of each, in a line of its own."""
+    lines = []
+    for name, p in items:
+        what = f"Object of type: {type(p).__name__}"
+        if isinstance(p, Tensor):
+            where = f" ({p.device})" if p.is_cuda else ""
+            held = "Parameter" if isinstance(p, Parameter) else "Tensor"
+            what = f"{held} containing: [{kind(p)} of size {'x'.join(map(str, p.shape))}{where}]"
+        lines.append(f"  ({name}): {what}")
+    return "\n".join(lines)
 
 
-def shown(name: str, p: Any) -> str:
-    """One line of a parameter container's text."""
-    return f"    ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+def as_parameter(x: Any) -> Any:
+    """A tensor as a Parameter; anything else as it is."""
+    return Parameter(x) if isinstance(x, Tensor) and not isinstance(x, Parameter) else x
 
 
 class ParameterList(Module):
-    """A list whose parameters are this module's; tensors become Parameters."""
+    """A list whose tensors are this module's parameters; other objects are kept as they are."""
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
-        self.extend(values or ())
+        object.__setattr__(self, "_size", 0)
+        self.extend(() if values is None else values)
 
     def append(self, value: Any) -> Self:
-        """Adds a parameter at the end."""
-        self.register_parameter(str(len(self)), as_parameter(value))
+        """Adds an item at the end."""
+        object.__setattr__(self, "_size", self._size + 1)
+        self[self._size - 1] = value
         return self
 
     def extend(self, values: Iterable[Any]) -> Self:
         """Adds several at the end."""
-        for p in list(values):
-            self.append(p)
+        if not isinstance(values, Iterable) or isinstance(values, Tensor):
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
         return self
 
     def __getitem__(self, i: Any) -> Any:
-        items = list(self._parameters.values())
-        return type(self)(items[i]) if isinstance(i, slice) else items[place(i, len(items))]
+        if isinstance(i, slice):
+            return type(self)([self[k] for k in range(*i.indices(len(self)))])
+        return getattr(self, str(place(i, len(self))))
 
     def __setitem__(self, i: int, value: Any) -> None:
-        self._parameters[str(place(i, len(self)))] = as_parameter(value)
+        setattr(self, str(place(i, len(self))), as_parameter(value))
 
     def __iadd__(self, values: Iterable[Any]) -> Self:
         return self.extend(values)
 
     def __len__(self) -> int:
-        return len(self._parameters)
+        return int(self._size)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._parameters.values())
+        return (self[i] for i in range(len(self)))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """RuntimeError: it computes nothing."""
+        raise RuntimeError(f"{type(self).__name__} should not be called.")
 
     def extra_repr(self) -> str:
-        """One line for each parameter."""
-        return "\n".join(shown(k, p) for k, p in self._parameters.items())
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(\n{self.extra_repr()}\n)" if len(self) else f"{type(self).__name__}()"
+        """One line for each item."""
+        return shown(enumerate(self), lambda p: p.dtype)
 
 
 class ParameterDict(Module):
-    """A dict whose parameters are this module's; tensors become Parameters."""
+    """A dict whose tensors are this module's parameters; other objects are kept as they are."""
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()
-        self.update(parameters or {})
+        object.__setattr__(self, "_keys", {})
+        self.update({} if parameters is None else parameters)
 
     def update(self, parameters: Any) -> None:
-        """Adds or replaces parameters, from a mapping or from pairs."""
-        for name, p in parameters.items() if isinstance(parameters, Mapping | ParameterDict) else parameters:
-            self[name] = p
+        """Adds or replaces items, from a mapping or from pairs."""
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"ParametersDict.update should be called with an iterable of key/value pairs, but got {type(parameters).__name__}")
+        pairs = parameters.items() if isinstance(parameters, Mapping | ParameterDict) else parameters
+        for i, pair in enumerate(pairs):
+            if not isinstance(pair, Iterable):
+                raise TypeError(f"ParameterDict update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+            if len(tuple(pair)) != 2:
+                raise ValueError(f"ParameterDict update sequence element #{i} has length {len(tuple(pair))}; 2 is required")
+            self[pair[0]] = pair[1]  # type: ignore[index]  # a pair
 
     def keys(self) -> Iterable[str]:
         """Names."""
-        return self._parameters.keys()
+        return self._keys.keys()  # type: ignore[no-any-return]
 
     def values(self) -> Iterable[Any]:
-        """Parameters."""
-        return self._parameters.values()
+        """Items."""
+        return (self[k] for k in self._keys)
 
     def items(self) -> Iterable[tuple[str, Any]]:
-        """(name, parameter)."""
-        return self._parameters.items()
+        """(name, item)."""
+        return ((k, self[k]) for k in self._keys)
 
     def pop(self, key: str) -> Any:
-        """Takes a parameter out."""
-        return self._parameters.pop(key)
+        """Takes an item out."""
+        found = self[key]
+        del self[key]
+        return found
+
+    def popitem(self) -> tuple[str, Any]:
+        """Takes the item put in last out: (name, item)."""
+        key, _ = self._keys.popitem()
+        self._keys[key] = None
+        return key, self.pop(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The item of that name, or the default."""
+        return self[key] if key in self._keys else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The item of that name; the default is put there first if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def clear(self) -> None:
+        """Takes all items out."""
+        for key in list(self._keys):
+            del self[key]
+
+    def copy(self) -> ParameterDict:
+        """Another with the same items."""
+        return ParameterDict(OrderedDict(self.items()))
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another with these names and one item."""
+        return ParameterDict((k, default) for k in keys)
 
     def __getitem__(self, name: str) -> Any:
-        return self._parameters[name]
+        return getattr(self, name)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self.register_parameter(name, as_parameter(value))
+        if not isinstance(name, str):
+            raise TypeError(f"Index given to ParameterDict cannot be used as a key as it is not a string (type is '{type(name).__name__}').")
+        value = as_parameter(value)
+        self._keys[name] = None
+        if isinstance(value, Parameter):
+            self.register_parameter(name, value)
+        else:
+            setattr(self, name, value)
 
     def __delitem__(self, name: str) -> None:
-        del self._parameters[name]
+        del self._keys[name]
+        delattr(self, name)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._parameters
+        return name in self._keys
 
     def __len__(self) -> int:
-        return len(self._parameters)
+        return len(self._keys)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
+        return iter(self._keys)
 
-    extra_repr, __repr__ = ParameterList.extra_repr, ParameterList.__repr__
+    def __reversed__(self) -> Iterator[str]:
+        return iter([*self._keys][::-1])
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        return ParameterDict(OrderedDict([*self.items(), *other.items()]))
+
+    def __ror__(self, other: ParameterDict) -> ParameterDict:
+        return ParameterDict(OrderedDict([*other.items(), *self.items()]))
+
+    def __ior__(self, other: ParameterDict) -> Self:
+        self.update(other)
+        return self
+
+    __call__ = ParameterList.__call__
+
+    def extra_repr(self) -> str:
+        """One line for each item."""
+        return shown(self.items(), lambda p: p.type())

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+
 from fgrad import numpy, random
 from fgrad.functions.call import elsewhere
 from fgrad.functions.creation import fill, tensor
@@ -145,7 +147,9 @@ class LayerModule(Module):
     def __init__(self, *args: Any, device: Any = None, dtype: Any = None, held: Mapping[str, Any] | None = None,
                  **kwargs: Any) -> None:  # fmt: skip
         super().__init__()
-        given = inspect.signature(type(self).make).bind(*args, **kwargs)
+        form = inspect.signature(type(self).make)
+        device, dtype = (*args[len(form.parameters) :], device, dtype)[:2]  # PyTorch has them last
+        given = form.bind(*args[: len(form.parameters)], **kwargs)
         given.apply_defaults()
         for name, value in given.arguments.items():
             if name not in self.plain:
@@ -154,9 +158,10 @@ class LayerModule(Module):
         object.__setattr__(self, "_arguments", dict(given.arguments))
         draw, held = Global(dtype), held or {}
         for name, p in self.layer.params.items():
+            check_sizes(p.shape)
             x = held[name] if name in held else p.start(draw, p.shape)
             if tuple(x.shape) != p.shape:
-                raise ValueError(f"{name} of shape {tuple(x.shape)} does not match the sizes given, {p.shape}")
+                raise AssertionError(f"{name} of shape {tuple(x.shape)} does not match the sizes given, {p.shape}")
             self.register_parameter(name, Parameter(x))
         if given.arguments.get("bias") is False and "bias" in self.plain:
             self.register_parameter("bias", None)
@@ -220,6 +225,14 @@ class LayerModule(Module):
         shown = [k for k in inspect.signature(type(self).make).parameters if k in self.__dict__ and k not in skip]
         bias = [f"bias={self._parameters.get('bias') is not None}"] if "bias" in self._parameters else []
         return ", ".join([f"{k}={getattr(self, k)!r}" for k in shown] + bias)
+
+
+def check_sizes(shape: tuple[Any, ...]) -> None:
+    """TypeError for sizes that are no integers, RuntimeError for negative ones."""
+    if not all(isinstance(n, int | np.integer) for n in shape):
+        raise TypeError(f"sizes of a parameter must be ints, but got {shape}")
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(shape)}")
 
 
 def shapes(layer: Layer) -> list[tuple[str, tuple[int, ...]]]:

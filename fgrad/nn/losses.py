@@ -44,7 +44,8 @@ class KLDivLoss(FunctionModule, of=f.kl_div, skip=2, shown=""):
     """target (log target - input)."""
 
 
-NLLLoss2d = NLLLoss  # PyTorch's old name
+class NLLLoss2d(NLLLoss):
+    """NLLLoss under PyTorch's old name."""
 
 
 class CosineEmbeddingLoss(FunctionModule, of=f.cosine_embedding_loss, skip=3, shown=""):
@@ -77,6 +78,13 @@ class MultiLabelSoftMarginLoss(FunctionModule, of=f.multilabel_soft_margin_loss,
 
 class MultiMarginLoss(FunctionModule, of=f.multi_margin_loss, skip=2, shown=""):
     """Margins between the target and the other classes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if self.weight is not None and self.weight.dim() != 1:
+            raise AssertionError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {self.weight.dim()}D instead")
 
 
 class PoissonNLLLoss(FunctionModule, of=f.poisson_nll_loss, skip=2, shown=""):

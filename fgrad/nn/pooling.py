@@ -97,6 +97,8 @@ class FractionalMaxPool(FunctionModule):
         if (own["output_size"] is None) == (own["output_ratio"] is None):
             raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio"
                              if own["output_size"] is None else "only one of output_size and output_ratio may be specified")  # fmt: skip
+        if own["output_size"] is not None:
+            self.output_size = each(own["output_size"], self.rank, "output_size")
         if own["output_ratio"] is not None:
             ratio = own["output_ratio"]
             self.output_ratio = tuple(ratio) if isinstance(ratio, tuple | list) else (ratio,) * self.rank

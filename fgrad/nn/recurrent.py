@@ -144,6 +144,8 @@ class RNNBase(LayerModule):
     mode: ClassVar[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs and self.mode != "LSTM":
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
         super().__init__(*args, **kwargs)
         self.__dict__.setdefault("proj_size", 0)
 
@@ -203,7 +205,7 @@ class RNN(RNNBase, of=rnn):
     @property
     def mode(self) -> str:  # type: ignore[override]  # of the instance here
         """RNN_TANH or RNN_RELU."""
-        return f"RNN_{self.nonlinearity.upper()}"
+        return f"RNN_{self.__dict__.get('nonlinearity', 'tanh').upper()}"
 
 
 class LSTM(RNNBase, of=lstm):

@@ -76,6 +76,7 @@ class Upsample(Module):
                  recompute_scale_factor: bool | None = None) -> None:  # fmt: skip
         super().__init__()
         many = isinstance(scale_factor, tuple | list)
+        self.name = type(self).__name__
         self.size, self.mode = size, mode
         self.scale_factor = tuple(float(s) for s in scale_factor) if many else float(scale_factor) if scale_factor else None
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor

@@ -19,26 +19,24 @@ class FunctionModule(Module):
     function: ClassVar[Callable[..., Any]]
     names: ClassVar[tuple[str, ...]] = ()
     shown: ClassVar[tuple[str, ...]] = ()  # arguments that the text names
-    legacy: ClassVar[bool] = False  # has it arguments that came before `reduction`
 
     def __init_subclass__(cls, of: Callable[..., Any] | None = None, skip: int = 1, shown: str | None = None,
                           last: str = "", hide: str = "") -> None:  # fmt: skip
         super().__init_subclass__()
         if of is not None:
             cls.function = staticmethod(of)
-            params = [p for p in list(inspect.signature(of).parameters.values())[skip:] if p.name not in (*HIDDEN, hide)]
-            cls.legacy = "size_average" in inspect.signature(of).parameters
+            params = [p for p in list(inspect.signature(of).parameters.values())[skip:] if p.name not in (HIDDEN[0], hide)]
             params.sort(key=lambda p: p.name == last)  # PyTorch's order, where it is not the function's
-            cls.names = tuple(p.name for p in params)
+            cls.names = tuple(p.name for p in params if p.name not in HIDDEN)
             cls.shown = cls.names if shown is None else tuple(shown.split())
             cls.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
             cls.__doc__ = cls.__doc__ or of.__doc__
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        old = [kwargs.pop(k, None) for k in HIDDEN[1:]] if self.legacy else [None, None]
         given = inspect.signature(type(self)).bind(*args, **kwargs)
         given.apply_defaults()
+        old = [given.arguments.pop(k, None) for k in HIDDEN[1:]]
         if any(v is not None for v in old):
             given.arguments["reduction"] = reduction_of(old[0], old[1], given.arguments["reduction"])
         for name, value in given.arguments.items():

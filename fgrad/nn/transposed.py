@@ -62,6 +62,8 @@ def conv_transpose3d(in_channels: int, out_channels: int, kernel_size: Any, stri
 class ConvTranspose(Convolution):
     """What transposed convolutions of every rank share."""
 
+    transposed = True
+
     def forward(self, input: Any, output_size: Any = None) -> Any:
         """The result; output_size: one of the sizes that the stride leaves open."""
         return super().forward(input) if output_size is None else super().forward(input, self._padding(input, output_size))
