@@ -2,38 +2,85 @@
 
 from __future__ import annotations
 
+from fgrad.distributions import constraint_registry as constraint_registry
 from fgrad.distributions import constraints as constraints
+from fgrad.distributions import transforms as transforms
 from fgrad.distributions import utils as utils
 from fgrad.distributions.categories import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
+from fgrad.distributions.constraint_registry import biject_to, transform_to
 from fgrad.distributions.counts import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 from fgrad.distributions.distribution import Distribution, ExponentialFamily
 from fgrad.distributions.positive import Beta, Chi2, Dirichlet, Exponential, FisherSnedecor, Gamma
 from fgrad.distributions.real_line import Cauchy, GeneralizedPareto, Laplace, Normal, StudentT, Uniform, VonMises
+from fgrad.distributions.transforms import (
+    AbsTransform,
+    AffineTransform,
+    CatTransform,
+    ComposeTransform,
+    CorrCholeskyTransform,
+    CumulativeDistributionTransform,
+    ExpTransform,
+    IndependentTransform,
+    LowerCholeskyTransform,
+    PositiveDefiniteTransform,
+    PowerTransform,
+    ReshapeTransform,
+    SigmoidTransform,
+    SoftmaxTransform,
+    SoftplusTransform,
+    StackTransform,
+    StickBreakingTransform,
+    TanhTransform,
+    Transform,
+    identity_transform,
+)
 
 __all__ = [
+    "AbsTransform",
+    "AffineTransform",
     "Bernoulli",
     "Beta",
     "Binomial",
+    "CatTransform",
     "Categorical",
     "Cauchy",
     "Chi2",
+    "ComposeTransform",
     "ContinuousBernoulli",
+    "CorrCholeskyTransform",
+    "CumulativeDistributionTransform",
     "Dirichlet",
     "Distribution",
+    "ExpTransform",
     "Exponential",
     "ExponentialFamily",
     "FisherSnedecor",
     "Gamma",
     "GeneralizedPareto",
     "Geometric",
+    "IndependentTransform",
     "Laplace",
+    "LowerCholeskyTransform",
     "Multinomial",
     "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
     "OneHotCategoricalStraightThrough",
     "Poisson",
+    "PositiveDefiniteTransform",
+    "PowerTransform",
+    "ReshapeTransform",
+    "SigmoidTransform",
+    "SoftmaxTransform",
+    "SoftplusTransform",
+    "StackTransform",
+    "StickBreakingTransform",
     "StudentT",
+    "TanhTransform",
+    "Transform",
     "Uniform",
     "VonMises",
+    "biject_to",
+    "identity_transform",
+    "transform_to",
 ]
