@@ -10,8 +10,22 @@ from fgrad.distributions.categories import Categorical, Multinomial, OneHotCateg
 from fgrad.distributions.constraint_registry import biject_to, transform_to
 from fgrad.distributions.counts import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 from fgrad.distributions.distribution import Distribution, ExponentialFamily
+from fgrad.distributions.independent import Independent, MixtureSameFamily
 from fgrad.distributions.positive import Beta, Chi2, Dirichlet, Exponential, FisherSnedecor, Gamma
 from fgrad.distributions.real_line import Cauchy, GeneralizedPareto, Laplace, Normal, StudentT, Uniform, VonMises
+from fgrad.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
+from fgrad.distributions.transformed import (
+    Gumbel,
+    HalfCauchy,
+    HalfNormal,
+    InverseGamma,
+    Kumaraswamy,
+    LogisticNormal,
+    LogNormal,
+    Pareto,
+    Weibull,
+)
+from fgrad.distributions.transformed_distribution import TransformedDistribution
 from fgrad.distributions.transforms import (
     AbsTransform,
     AffineTransform,
@@ -58,17 +72,29 @@ __all__ = [
     "Gamma",
     "GeneralizedPareto",
     "Geometric",
+    "Gumbel",
+    "HalfCauchy",
+    "HalfNormal",
+    "Independent",
     "IndependentTransform",
+    "InverseGamma",
+    "Kumaraswamy",
     "Laplace",
+    "LogNormal",
+    "LogisticNormal",
     "LowerCholeskyTransform",
+    "MixtureSameFamily",
     "Multinomial",
     "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
     "OneHotCategoricalStraightThrough",
+    "Pareto",
     "Poisson",
     "PositiveDefiniteTransform",
     "PowerTransform",
+    "RelaxedBernoulli",
+    "RelaxedOneHotCategorical",
     "ReshapeTransform",
     "SigmoidTransform",
     "SoftmaxTransform",
@@ -78,8 +104,10 @@ __all__ = [
     "StudentT",
     "TanhTransform",
     "Transform",
+    "TransformedDistribution",
     "Uniform",
     "VonMises",
+    "Weibull",
     "biject_to",
     "identity_transform",
     "transform_to",

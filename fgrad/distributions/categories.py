@@ -94,7 +94,7 @@ class Categorical(Distribution):
         return values.expand((-1, *self._batch_shape)) if expand else values
 
 
-class _ByCategorical(Distribution):
+class ByCategorical(Distribution):
     """A distribution over vectors that keeps its probabilities in a Categorical."""
 
     arg_constraints: Any = BOTH
@@ -130,7 +130,7 @@ class _ByCategorical(Distribution):
         return self._categorical.param_shape
 
 
-class OneHotCategorical(_ByCategorical):
+class OneHotCategorical(ByCategorical):
     """One-hot vectors, 1 at an index drawn as Categorical's."""
 
     support: Any = constraints.one_hot
@@ -175,7 +175,7 @@ class OneHotCategoricalStraightThrough(OneHotCategorical):
         return self._one_hot(shape) + (self.probs - self.probs.detach())
 
 
-class Multinomial(_ByCategorical):
+class Multinomial(ByCategorical):
     """How often each category is met in `total_count` trials (a Python int)."""
 
     _copied = ("total_count",)
