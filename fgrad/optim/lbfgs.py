@@ -107,6 +107,7 @@ class LBFGS(Optimizer):
             ro.append(1.0 / ys)
             state["H_diag"] = ys / y.dot(y)
         q, shares = -g, []
+        state["al"] = [None] * size
         for change, step, r in zip(reversed(changes), reversed(steps), reversed(ro), strict=True):
             shares.append(step.dot(q) * r)
             q = q - change * shares[-1]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fgrad.errors import ArgumentError
+from fgrad.functions.tensor import Tensor
+from fgrad.ir.apply import caller
 from fgrad.optim import rules
 from fgrad.optim.optimizer import Optimizer, at_least_zero, check_betas
 
@@ -32,6 +35,8 @@ class Adam(Optimizer):
     def check(self, group: dict[str, Any]) -> None:
         """Refuses options that make no sense."""
         at_least_zero(lr=group["lr"], eps=group["eps"], weight_decay=group["weight_decay"])
+        if len({isinstance(b, Tensor) for b in group["betas"]}) > 1:
+            raise ArgumentError("betas must be either both floats or both Tensors", where=caller(), fix="convert one of them")
         check_betas(group["betas"])
 
     def slots(self, group: dict[str, Any], p: Any) -> tuple[str, ...]:
@@ -46,7 +51,7 @@ class Adam(Optimizer):
     def scalars(self, group: dict[str, Any], state: dict[str, Any]) -> tuple[float, ...]:
         """lr, betas, lr over the correction of m, the correction of sqrt(v), eps, weight decay."""
         lr, (a, b), step = float(group["lr"]), group["betas"], state["step"]
-        return lr, a, b, lr / (1 - a**step), (1 - b**step) ** -0.5, group["eps"], group["weight_decay"]
+        return lr, a, b, 1 - b, lr / (1 - a**step), (1 - b**step) ** -0.5, group["eps"], group["weight_decay"]
 
 
 class AdamW(Adam):
@@ -133,7 +138,7 @@ class NAdam(Optimizer):
         mu, ahead = self.momentum(group, t), self.momentum(group, t + 1)
         product = state["mu_product"] * mu
         rate_g, rate_m = lr * (1 - mu) / (1 - product), lr * ahead / (1 - product * ahead)
-        return lr, group["weight_decay"], a, b, rate_g, rate_m, (1 - b**t) ** -0.5, group["eps"]
+        return lr, group["weight_decay"], a, b, 1 - b, rate_g, rate_m, (1 - b**t) ** -0.5, group["eps"]
 
     def after(self, group: dict[str, Any], state: dict[str, Any]) -> None:
         """The product of momenta so far."""
@@ -182,4 +187,4 @@ class RAdam(Optimizer):
         rate = lr / (1 - a**t)
         if rho > 5:
             rate *= ((1 - b**t) * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)) ** 0.5
-        return lr, group["weight_decay"], a, b, rate, group["eps"]
+        return lr, group["weight_decay"], a, b, 1 - b, rate, group["eps"]

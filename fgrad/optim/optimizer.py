@@ -16,7 +16,7 @@ from fgrad.eager.mode import set_grad
 from fgrad.eager.record import composite, wrap
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import rebind, write
-from fgrad.errors import ArgumentError, StateError, TraceError
+from fgrad.errors import ArgumentError, TraceError
 from fgrad.functions.base import Handle
 from fgrad.functions.creation import as_tensor, tensor
 from fgrad.functions.tensor import Tensor
@@ -28,6 +28,19 @@ from fgrad.optim.rules import Rule
 from fgrad.primitives.arithmetic import convert
 from fgrad.primitives.complex import complex_, imag, real
 from fgrad.primitives.structure import stop_gradient
+
+_BEFORE: dict[int, Callable[..., Any]] = {}  # hooks around every optimiser's steps
+_AFTER: dict[int, Callable[..., Any]] = {}
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> Handle:
+    """`hook(optimizer, args, kwargs)` before every step of every optimiser."""
+    return Handle(_BEFORE, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> Handle:
+    """`hook(optimizer, args, kwargs)` after every step of every optimiser."""
+    return Handle(_AFTER, hook)
 
 
 class Optimizer:
@@ -58,13 +71,18 @@ class Optimizer:
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         group = dict(param_group)
         given = group["params"]
         if isinstance(given, set):
             raise TypeError("optimizer parameters need to be organized in ordered collections, but the ordering of tensors in "
                             "sets will change between runs. Please use a list instead.")  # fmt: skip
         ps = [given] if isinstance(given, Tensor) else list(given)
-        if ps and all(isinstance(p, tuple) and len(p) == 2 for p in ps):  # named_parameters()
+        named = [isinstance(p, tuple) and len(p) == 2 for p in ps]  # named_parameters()
+        if any(named) and not all(named):
+            raise ArgumentError("all optimizer params should be with/without names. Some param names are missing", where=caller(), fix="name all or none")
+        if any(named):
             group["param_names"], ps = [name for name, _ in ps], [p for _, p in ps]
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in ps:
@@ -79,6 +97,7 @@ class Optimizer:
         group["params"] = ps
         for name, value in self.defaults.items():
             group.setdefault(name, value)
+        check_ways(group)
         self.check(group)
         self.param_groups.append(group)
 
@@ -116,8 +135,9 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates every parameter that has a gradient; `closure` re-evaluates the loss first, which is returned."""
-        for hook in list(self._pre_hooks.values()):
-            hook(self, (closure,), {})
+        given = (self,) if closure is None else (self, closure)
+        if _BEFORE or self._pre_hooks:
+            closure = self._before_step(given)
         tape = THREAD.tape
         if tape.tracing:
             raise TraceError(
@@ -131,9 +151,20 @@ class Optimizer:
             set_grad(before)
         engine.flush(THREAD.tape)
         self.stepped = True
-        for hook in list(self._post_hooks.values()):
-            hook(self, (closure,), {})
+        for hook in (*self._post_hooks.values(), *_AFTER.values()):
+            hook(self, given, {})
         return loss
+
+    def _before_step(self, given: tuple[Any, ...]) -> Callable[[], Any] | None:
+        """Runs the pre-hooks; the closure, as they leave it."""
+        options: dict[str, Any] = {}
+        for hook in (*_BEFORE.values(), *self._pre_hooks.values()):
+            changed = hook(self, given, options)
+            if changed is not None:
+                if not isinstance(changed, tuple) or len(changed) != 2:
+                    raise RuntimeError(f"a step pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                given, options = changed
+        return options.get("closure", given[1] if len(given) > 1 else None)
 
     def _run(self, closure: Callable[[], Any] | None) -> Any:
         loss = self._evaluate(closure) if closure is not None else None
@@ -274,7 +305,7 @@ class Optimizer:
         saved = state_dict["param_groups"]
         sizes, own = [len(g["params"]) for g in saved], [len(g["params"]) for g in self.param_groups]
         if sizes != own:
-            raise StateError(
+            raise ArgumentError(
                 f"loaded state dict contains parameter groups of sizes {sizes}, this optimizer's are {own}", where=caller(),
                 fix="build the optimiser over the same parameters",
             )  # fmt: skip
@@ -291,6 +322,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, g in enumerate(self.param_groups):
+            lines += [""] if i else []
             lines += [f"Parameter Group {i}", *(f"    {k}: {v}" for k, v in sorted(g.items()) if k != "params")]
         return "\n".join([*lines, ")"])
 
@@ -331,6 +363,14 @@ def filled(p: Any, value: Any, shape: tuple[int, ...] | None = None) -> Any:
     if value:
         data[...] = value
     return concrete(Tensor, data, kind)
+
+
+def check_ways(group: dict[str, Any]) -> None:
+    """PyTorch's refusals of ways to compute that exclude each other."""
+    if group.get("fused") and group.get("foreach"):
+        raise ArgumentError("`fused` and `foreach` cannot be `True` together.", where=caller(), fix="leave both out")
+    if isinstance(group.get("lr"), Tensor) and group.get("foreach") and group.get("capturable") is False:
+        raise ArgumentError("lr as a Tensor is not supported for capturable=False and foreach=True", where=caller(), fix="leave foreach out")
 
 
 def at_least_zero(**values: Any) -> None:

@@ -95,7 +95,7 @@ def nadam_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *
     """p - (rate_g g + rate_m m) / (sqrt(v root2^2) + eps). Source: Dozat 2016; PyTorch's NAdam."""
     g = joined(p, g, s, decay=decay and not decoupled, maximize=maximize)
     p = p - p * (s["lr"] * s["weight_decay"]) if decay and decoupled else p
-    m, v = lerp(slots[0], g, s["beta1"]), lerp(slots[1], g * g, s["beta2"])
+    m, v = lerp(slots[0], g, s["beta1"]), lerp(slots[1], g * g, s["beta2"], s["rest2"])
     return p - (g * s["rate_g"] + m * s["rate_m"]) / (sqrt(v) * s["root2"] + s["eps"]), (m, v)
 
 
@@ -104,7 +104,7 @@ def radam_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *
     """p - rate m / (sqrt(v) + eps) once the variance is tractable, p - rate m before. Source: Liu et al. 2020; PyTorch's RAdam."""
     g = joined(p, g, s, decay=decay and not decoupled, maximize=maximize)
     p = p - p * (s["lr"] * s["weight_decay"]) if decay and decoupled else p
-    m, v = lerp(slots[0], g, s["beta1"]), lerp(slots[1], g * g, s["beta2"])
+    m, v = lerp(slots[0], g, s["beta1"]), lerp(slots[1], g * g, s["beta2"], s["rest2"])
     step = m * s["rate"]
     return p - (step / (sqrt(v) + s["eps"]) if rectified else step), (m, v)
 
@@ -218,11 +218,11 @@ def muon_update(p: Any, g: Any, slots: tuple[Any, ...], s: Mapping[str, Any], *,
 
 
 SGD = Rule(("momentum_buffer",), ("lr", "momentum", "undamped", "weight_decay"), sgd_update)
-ADAM = Rule(("exp_avg", "exp_avg_sq"), ("lr", "beta1", "beta2", "rate", "root2", "eps", "weight_decay"), adam_update)
+ADAM = Rule(("exp_avg", "exp_avg_sq"), ("lr", "beta1", "beta2", "rest2", "rate", "root2", "eps", "weight_decay"), adam_update)
 MOMENTS, DECAYED = ("exp_avg", "exp_avg_sq"), ("lr", "weight_decay")
 ADAMAX = Rule(("exp_avg", "exp_inf"), (*DECAYED, "beta1", "beta2", "rate", "eps"), adamax_update)
-NADAM = Rule(MOMENTS, (*DECAYED, "beta1", "beta2", "rate_g", "rate_m", "root2", "eps"), nadam_update)
-RADAM = Rule(MOMENTS, (*DECAYED, "beta1", "beta2", "rate", "eps"), radam_update)
+NADAM = Rule(MOMENTS, (*DECAYED, "beta1", "beta2", "rest2", "rate_g", "rate_m", "root2", "eps"), nadam_update)
+RADAM = Rule(MOMENTS, (*DECAYED, "beta1", "beta2", "rest2", "rate", "eps"), radam_update)
 RMSPROP = Rule(("square_avg",), (*DECAYED, "alpha", "eps", "momentum"), rmsprop_update)
 ADAGRAD = Rule(("sum",), (*DECAYED, "rate", "eps"), adagrad_update)
 ADADELTA = Rule(("square_avg", "acc_delta"), (*DECAYED, "rho", "eps"), adadelta_update)

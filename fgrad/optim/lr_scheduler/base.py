@@ -32,6 +32,7 @@ class LRScheduler:
                 raise KeyError(f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with last_epoch >= 0")
         self.base_lrs = [g["initial_lr"] for g in optimizer.param_groups]
         self.last_epoch = last_epoch
+        self._step_count, self._is_initial, self._get_lr_called_within_step = 0, False, False
         self._last_lr: list[float] = []
         self.start()
 

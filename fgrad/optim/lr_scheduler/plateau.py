@@ -34,6 +34,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs, self.cooldown_counter, self.last_epoch = 0, 0, 0
         self._last_lr = self.rates()
+        self.mode_worse = self.best
 
     @property
     def in_cooldown(self) -> bool:
