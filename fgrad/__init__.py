@@ -33,10 +33,14 @@ if TYPE_CHECKING:
     from fgrad import amp as amp
     from fgrad import autograd as autograd
     from fgrad import compiler as compiler
+    from fgrad import core as core
     from fgrad import cpu as cpu
     from fgrad import cuda as cuda
+    from fgrad import custom_batching as custom_batching
+    from fgrad import custom_derivatives as custom_derivatives
     from fgrad import debug as debug
     from fgrad import distributions as distributions
+    from fgrad import dtypes as dtypes
     from fgrad import fft as fft
     from fgrad import flatten_util as flatten_util
     from fgrad import func as func
@@ -58,9 +62,12 @@ if TYPE_CHECKING:
     from fgrad import signal as signal
     from fgrad import sparse as sparse
     from fgrad import special as special
+    from fgrad import stages as stages
+    from fgrad import test_util as test_util
     from fgrad import testing as testing
     from fgrad import tree_util as tree_util
     from fgrad import types as types
+    from fgrad import typing as typing
     from fgrad import utils as utils
     from fgrad import version as version
     from fgrad import xpu as xpu
@@ -69,10 +76,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _LAZY = (
-    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "cpu", "cuda", "debug", "distributions", "fft",
-    "flatten_util", "func", "functional", "hub", "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops",
-    "optim", "random", "return_types", "scipy", "signal", "sparse", "special", "testing", "tree_util", "types",
-    "utils", "version", "xpu",
+    "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "core", "cpu", "cuda", "custom_batching",
+    "custom_derivatives", "debug", "distributions", "dtypes", "fft", "flatten_util", "func", "functional", "hub",
+    "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops", "optim", "random", "return_types",
+    "scipy", "signal", "sparse", "special", "stages", "test_util", "testing", "tree_util", "types", "typing", "utils",
+    "version", "xpu",
 )  # fmt: skip
 
 __all__ = [
@@ -145,9 +153,12 @@ _ELSEWHERE = {  # name -> the module that has it, imported when it is first name
     is_distributed is_inference native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm
     norm_except_dim nuclear_norm poisson set_anomaly_enabled sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum
     to_dlpack wait""",
-        "fgrad.jax_names": """Array block_until_ready clear_caches closure_convert config custom_gradient default_backend device_count device_get device_put devices
-    effects_barrier enable_x64 jacobian linear_transpose local_device_count local_devices make_jaxpr named_call named_scope process_count
-    process_index typeof""",
+        "fgrad.jax_names": """Array Device block_until_ready clear_caches closure_convert copy_to_host_async custom_gradient default_backend device_count
+    device_get device_put devices effects_barrier jacobian linear_transpose local_device_count local_devices named_call named_scope
+    print_environment_info process_count process_index process_indices typeof""",
+        "fgrad.jax_config": """check_tracer_leaks checking_leaks config debug_infs debug_nans default_device default_matmul_precision disable_jit enable_x64
+    ensure_compile_time_eval log_compiles numpy_dtype_promotion numpy_rank_promotion""",
+        "fgrad.jaxpr": "make_jaxpr",
     }.items()
     for name in names.split()
 }  # fmt: skip

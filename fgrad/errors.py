@@ -61,6 +61,9 @@ class LinAlgError(FgradError, RuntimeError):
     """A matrix is not one the decomposition exists for: singular, not positive definite, not finite (torch.linalg.LinAlgError)."""
 
 
+JAXIndexError = RangeError  # JAX's name
+
+
 class GradError(FgradError, RuntimeError):
     """Differentiation was asked for where it is not defined or no longer possible."""
 
@@ -71,6 +74,14 @@ class ForwardError(GradError, TypeError):
 
 class TraceError(FgradError, TypeError):
     """A number was asked for, or a tensor leaked, while a function is being recorded."""
+
+
+class NonConcreteBooleanIndexError(TraceError, IndexError):
+    """A boolean index, whose number of true places is the result's shape, while a function is being recorded."""
+
+
+ConcretizationTypeError = TracerBoolConversionError = TracerArrayConversionError = TracerIntegerConversionError = TraceError  # JAX's names
+UnexpectedTracerError = JAXTypeError = TraceError
 
 
 class TreeError(FgradError, ValueError, TypeError):

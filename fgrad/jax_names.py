@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,26 +10,24 @@ from typing import Any
 import numpy as np
 
 import fgrad.numpy as jnp
-from fgrad import tree
+from fgrad import __version__, tree
 from fgrad.backends import devices as place
 from fgrad.eager.cell import Cell
 from fgrad.eager.custom import custom_vjp
 from fgrad.eager.grad import jacrev, vjp
-from fgrad.eager.shapes import ShapeDtypeStruct, make_graph
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, DeviceError
 from fgrad.ir.apply import caller
-from fgrad.ir.types import CPU, Device
-from fgrad.settings import current, replace, use
+from fgrad.ir.types import CPU, Device, TensorType
 
 __all__ = [
-    "Array", "block_until_ready", "clear_caches", "closure_convert", "config", "custom_gradient", "default_backend", "device_count", "device_get",
-    "device_put", "devices", "effects_barrier", "enable_x64", "jacobian", "linear_transpose", "local_device_count", "local_devices", "make_jaxpr",
-    "named_call", "named_scope", "process_count", "process_index", "typeof",
+    "Array", "Device", "block_until_ready", "clear_caches", "closure_convert", "copy_to_host_async", "custom_gradient", "default_backend", "device_count",
+    "device_get", "device_put", "devices", "effects_barrier", "jacobian", "linear_transpose", "local_device_count", "local_devices", "named_call",
+    "named_scope", "print_environment_info", "process_count", "process_index", "process_indices", "typeof",
 ]  # fmt: skip
 
 Array = jnp.ndarray
-jacobian, make_jaxpr = jacrev, make_graph
+jacobian = jacrev
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -73,6 +72,11 @@ def process_count(backend: str | None = None) -> int:
     return 1
 
 
+def process_indices(backend: str | None = None) -> list[int]:
+    """[0]."""
+    return [0]
+
+
 def default_backend() -> str:
     """"gpu" or "cpu"."""
     return "gpu" if _cuda_count() else "cpu"
@@ -101,6 +105,20 @@ def block_until_ready(x: Any) -> Any:
     return x
 
 
+def copy_to_host_async(x: Any) -> Any:
+    """A tree itself: reading an array copies it."""
+    return x
+
+
+def print_environment_info(return_string: bool = False) -> str | None:
+    """Prints (or returns) the versions of what computes here; `fgrad doctor` says more."""
+    text = f"fgrad:  {__version__}\nnumpy:  {np.__version__}\npython: {sys.version}\ndevice info: {devices()}\n"
+    if return_string:
+        return text
+    sys.stdout.write(text)
+    return None
+
+
 def effects_barrier() -> None:
     """Nothing: effects happen in order."""
 
@@ -109,10 +127,10 @@ def clear_caches() -> None:
     """Nothing: programs that are not used any more are dropped by themselves."""
 
 
-def typeof(x: Any) -> ShapeDtypeStruct:
-    """Shape and dtype of an array or a number."""
-    a = jnp.asarray(x)
-    return ShapeDtypeStruct(a.shape, a.dtype)
+def typeof(x: Any) -> TensorType:
+    """The type of an array or a number: its `shape` and `dtype`, printed as float32[2,3]."""
+    kind: TensorType = jnp.asarray(x)._type
+    return kind
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
@@ -173,36 +191,3 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any, reduce_axes: tuple[
         raise ArgumentError("linear_transpose of no arguments", where=caller(), fix="give examples of them")
     pull = vjp(fun, *zeros)[1]
     return lambda ct: tuple(pull(ct))
-
-
-@contextmanager
-def enable_x64(new_val: bool = True) -> Iterator[None]:
-    """Python floats become float64 in a block (float32 for False); whole numbers are int64 anyway.
-
-    >>> import fgrad, fgrad.numpy as jnp
-    >>> with fgrad.enable_x64():
-    ...     print(jnp.array(0.1).dtype)
-    float64
-    """
-    with use(default_dtype="float64" if new_val else "float32"):
-        yield
-
-
-class Config:
-    """jax.config's counterpart: the choices that have a meaning here."""
-
-    @property
-    def jax_enable_x64(self) -> bool:
-        """Whether Python floats become float64."""
-        return current().default_dtype == "float64"
-
-    def update(self, name: str, value: Any) -> None:
-        """Sets "jax_enable_x64"; "jax_platforms" and "jax_platform_name" may be "cpu". Raises ArgumentError for others."""
-        if name == "jax_enable_x64":
-            replace(default_dtype="float64" if value else "float32")
-        elif name not in ("jax_platforms", "jax_platform_name") or value != "cpu":
-            raise ArgumentError(f"config.update({name!r}, {value!r}) has no meaning here", where=caller(),
-                                fix="see fgrad.settings for compilation, device= for where arrays are")  # fmt: skip
-
-
-config = Config()

@@ -22,6 +22,8 @@ class Settings:
     winograd: 3x3 convolutions in float32 by fewer multiplications, with rounding errors up to some 6e-6 of the largest results.
     default_dtype: what Python floats become.
     default_device: where PyTorch's creation functions put tensors.
+    jit: False runs what `jit` and the loops and branches of lax are given as the Python it is.
+    refuse: "nan", "inf" or both; a program whose results hold one is a FloatingPointError.
     """
 
     kernels: str = "auto"
@@ -29,6 +31,8 @@ class Settings:
     winograd: bool = True
     default_dtype: str = "float32"
     default_device: str = "cpu"
+    jit: bool = True
+    refuse: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse unknown choices."""

@@ -11,33 +11,16 @@ import atexit
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fgrad.errors import TreeError, Where, need
 
 __all__ = [
-    "DictKey",
-    "FlattenedIndexKey",
-    "GetAttrKey",
-    "SequenceKey",
-    "all",
-    "broadcast",
-    "flatten",
-    "flatten_ordered",
-    "flatten_with_path",
-    "keystr",
-    "leaves",
-    "leaves_with_path",
-    "map",
-    "map_with_path",
-    "reduce",
-    "register",
-    "restore",
-    "structure",
-    "transpose",
-    "unflatten",
-]
+    "DictKey", "FlattenedIndexKey", "GetAttrKey", "SequenceKey", "all", "broadcast", "flatten", "flatten_ordered",
+    "flatten_with_path", "keystr", "leaves", "leaves_with_path", "map", "map_with_path", "reduce",
+    "reduce_associative", "register", "restore", "static", "structure", "transpose", "unflatten",
+]  # fmt: skip
 
 Structure = Any  # optree.PyTreeSpec, or None for a bare leaf on hot paths
 _NAMESPACE = "fgrad"
@@ -156,6 +139,27 @@ def reduce(
     for x in found:
         total = function(total, x)
     return total
+
+
+def reduce_associative(
+    operation: Callable[[Any, Any], Any], tree: Any, *, identity: Any = _ABSENT, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
+    """The leaves combined by an associative operation in logarithmic depth; `identity` is the value of an empty tree.
+
+    >>> reduce_associative(lambda a, b: a + b, [1, (2, 3), [4, 5, 6]])
+    21
+    """
+    found = leaves(tree, is_leaf)
+    if not found and identity is _ABSENT:
+        raise TypeError("tree.reduce_associative of an empty tree with no identity")
+    while len(found) > 1:
+        found = [operation(*found[i : i + 2]) if i + 1 < len(found) else found[i] for i in range(0, len(found), 2)]
+    return found[0] if found else identity
+
+
+def static(**options: Any) -> Any:
+    """dataclasses.field(**options) of a dataclass for tree_util.register_dataclass: part of the structure, no child."""
+    return field(**{**options, "metadata": {**(options.get("metadata") or {}), "static": True}})
 
 
 def all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:  # noqa: A001

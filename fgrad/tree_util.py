@@ -11,14 +11,19 @@ from fgrad import tree
 from fgrad.tree import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey, keystr
 
 __all__ = [
-    "DictKey", "FlattenedIndexKey", "GetAttrKey", "Partial", "SequenceKey", "all_leaves", "keystr", "register_dataclass",
+    "DictKey", "FlattenedIndexKey", "GetAttrKey", "KeyEntry", "KeyPath", "Partial", "PyTreeDef", "SequenceKey", "all_leaves", "keystr", "register_dataclass",
     "register_pytree_node", "register_pytree_node_class", "register_pytree_with_keys", "register_pytree_with_keys_class",
     "register_static", "tree_all", "tree_broadcast", "tree_flatten", "tree_flatten_with_path", "tree_leaves", "tree_leaves_with_path",
-    "tree_map", "tree_map_with_path", "tree_reduce", "tree_structure", "tree_transpose", "tree_unflatten", "treedef_is_leaf",
+    "tree_map", "tree_map_with_path", "tree_reduce", "tree_reduce_associative", "tree_structure", "tree_transpose", "tree_unflatten",
+    "treedef_children", "treedef_is_leaf", "treedef_tuple",
 ]  # fmt: skip
 
 tree_all, tree_broadcast, tree_flatten, tree_leaves = tree.all, tree.broadcast, tree.flatten, tree.leaves
 tree_flatten_with_path, tree_leaves_with_path, tree_map_with_path = tree.flatten_with_path, tree.leaves_with_path, tree.map_with_path
+KeyEntry = DictKey | FlattenedIndexKey | GetAttrKey | SequenceKey
+KeyPath = tuple[KeyEntry, ...]
+PyTreeDef = tree.Structure
+tree_reduce_associative = tree.reduce_associative
 tree_map, tree_reduce, tree_structure, tree_transpose, tree_unflatten = tree.map, tree.reduce, tree.structure, tree.transpose, tree.unflatten
 
 
@@ -31,6 +36,20 @@ def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = 
 def treedef_is_leaf(treedef: Any) -> bool:
     """Whether a structure is that of one leaf."""
     return bool(treedef == tree.structure(0))
+
+
+def treedef_children(treedef: Any) -> list[Any]:
+    """The structures of the children."""
+    return list(treedef.children())
+
+
+def treedef_tuple(treedefs: Iterable[Any]) -> Any:
+    """The structure of a tuple of such trees.
+
+    >>> treedef_tuple([tree_structure(1), tree_structure([2, 3])]) == tree_structure((1, [2, 3]))
+    True
+    """
+    return tree.structure(tuple(treedef.unflatten([0] * treedef.num_leaves) for treedef in treedefs))
 
 
 def register_pytree_node(nodetype: type, flatten_func: Callable[[Any], Any], unflatten_func: Callable[[Any, Any], Any],

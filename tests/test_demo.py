@@ -83,7 +83,7 @@ def steps() -> dict[str, tuple[Graph, list[Any]]]:
         engine.interpret = original  # type: ignore[assignment]
     *_, arguments = mlp.train(digits.load(), 2, silent, lambda line: None)
     found = next((g, b) for g, b in reversed(seen) if g is captured.graph)
-    return {"cnn": found, "mlp": (mlp.step.lower(*arguments), [np.asarray(x) for x in tree.leaves(arguments)])}
+    return {"cnn": found, "mlp": (mlp.step.graph(*arguments), [np.asarray(x) for x in tree.leaves(arguments)])}
 
 
 @pytest.fixture(scope="module")

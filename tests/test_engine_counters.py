@@ -217,7 +217,7 @@ def test_a_compiled_model_trains_to_the_same_numbers() -> None:
 
 def test_a_jitted_step_of_the_demo_reads_its_arguments_and_nothing_else() -> None:
     *_, arguments = mlp.train(digits.load(), 1, lambda items, text: items, lambda line: None)
-    graph = mlp.step.lower(*arguments)
+    graph = mlp.step.graph(*arguments)
     assert len(graph.inputs) == len(fgrad.tree.leaves(arguments))
     assert mlp.step._known[0].simple
 

@@ -261,4 +261,4 @@ def test_configuration() -> None:
     fgrad.config.update("jax_platform_name", "cpu")
     assert jnp.array(0.1).dtype == "float32"
     with pytest.raises(fgrad.errors.ArgumentError, match="has no meaning"):
-        fgrad.config.update("jax_debug_nans", True)
+        fgrad.config.update("jax_numpy_rank_promotion", "raise")

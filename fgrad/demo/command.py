@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"  test accuracy {accuracy2:.4f}, macro F1 {f2:.4f}")
     texts = [
         str(report(captured, name="cnn_step")),
-        str(report(mlp.step.lower(*arguments), name="mlp_step")),
+        str(report(mlp.step.graph(*arguments), name="mlp_step")),
     ]
     options.report.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     print(f"The IR of both training steps, after every pass, is in {options.report}")

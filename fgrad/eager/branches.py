@@ -33,6 +33,7 @@ from fgrad.errors import ArgumentError, ShapeError, TreeError
 from fgrad.ir.apply import caller
 from fgrad.ir.primitive import REGISTRY as R
 from fgrad.ir.types import Type
+from fgrad.settings import current
 
 _ABSENT = object()
 
@@ -86,6 +87,8 @@ class PredicateError(ShapeError, TypeError):
 
 def choose(name: str, pred: Any, branches: list[Function], args: tuple[Any, ...]) -> Any:
     """Records every branch and one node."""
+    if not current().jit:
+        return branches[min(max(int(pred), 0), len(branches) - 1)](*args)
     cells, spec, _ = flat_cells(args)
     build = tree.unflattener(spec)
     parts = [record_call(f, name, types_of(cells), build, effects=True) for f in branches]

@@ -15,6 +15,7 @@ from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph, Value, leaf, topological
 from fgrad.ir.primitive import REGISTRY
 from fgrad.primitives import structure
+from fgrad.settings import current
 from fgrad.transforms.inline import substitute
 
 OPAQUE = REGISTRY[structure.opaque.__name__]
@@ -61,11 +62,21 @@ class Entry:
             check_stale(tape, self.graph.inputs)
         self.seen += 1
         if self.seen == 1:
-            return interpret(self.graph, buffers, self.donated)
+            return checked(interpret(self.graph, buffers, self.donated))
         if self.program is None:
             self.program = compile_graph(self.graph, self.donated)
-        result: list[Any] = self.program(buffers)
+        result: list[Any] = checked(self.program(buffers))
         return result
+
+
+def checked(arrays: list[Any]) -> list[Any]:
+    """A program's results. Raises FloatingPointError for numbers among them that the settings refuse."""
+    for name in current().refuse:
+        for a in arrays:
+            found = a != a if name == "nan" or a.dtype.kind in "biu" else abs(a) == float("inf")  # only NaN differs from itself
+            if found.any():
+                raise FloatingPointError(f"invalid value ({name}) encountered in a result of type {a.dtype.name}{list(a.shape)}")
+    return arrays
 
 
 def closed(inputs: tuple[Value, ...], outputs: Sequence[Value]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:

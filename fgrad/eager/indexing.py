@@ -14,7 +14,7 @@ from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import as_cell, host_array
 from fgrad.eager.record import record
 from fgrad.eager.views import buffer_of, view_along, write
-from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError, TraceError
+from fgrad.errors import ArgumentError, DtypeError, NonConcreteBooleanIndexError, RangeError, ShapeError, TraceError
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.dtypes import kind
 from fgrad.ir.primitive import REGISTRY, Primitive
@@ -278,7 +278,7 @@ def concrete_mask(cell: Any) -> Any:
     try:
         return buffer_of(cell)
     except TraceError as e:
-        raise TraceError(
+        raise NonConcreteBooleanIndexError(
             f"a boolean index of type {cell._type} gives a result whose size depends on values", where=caller(),
             fix="use where(mask, x, other), or nonzero with a fixed size",
         ) from e  # fmt: skip

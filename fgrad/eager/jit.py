@@ -18,6 +18,8 @@ from fgrad.eager.counter import settle
 from fgrad.eager.enter import enter
 from fgrad.eager.mode import ambient
 from fgrad.eager.record import wrap
+from fgrad.eager.shapes import type_like
+from fgrad.eager.stages import Lowered, Traced
 from fgrad.eager.tape import DONATION, THREAD, Tape, tensor_type
 from fgrad.eager.trace import Recorded, inline_recorded, random_buffers, record_function
 from fgrad.eager.views import held, store
@@ -25,6 +27,7 @@ from fgrad.errors import ArgumentError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import TensorType
+from fgrad.settings import current
 
 Places = tuple[tuple[int, ...], tuple[str, ...]]  # argument numbers, argument names
 
@@ -68,7 +71,7 @@ def host_type(x: Any) -> TensorType:
 
 
 class Jitted:
-    """The function `jit` returns; `cache_size()` counts its recordings, `lower(*args)` gives the graph."""
+    """The function `jit` returns; `cache_size()` counts its recordings, `graph(*args)` is one, `lower(*args)` looks at it."""
 
     def __init__(self, f: Callable[..., Any], static: Places, donate: Places) -> None:
         update_wrapper(self, f)
@@ -102,7 +105,7 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the program for these types, recording it first if there is none."""
-        if THREAD.axes:  # a recording that holds a named axis would outlive it: it is inlined in any case
+        if THREAD.axes or not current().jit:  # a recording that holds a named axis would outlive it: it is inlined in any case
             return self._function(*args, **kwargs)
         static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
         now = ambient()
@@ -150,7 +153,7 @@ class Jitted:
         leaves = [flag for flag, a in flags for _ in tree.leaves(a)]
         return tuple([i for i, flag in enumerate(leaves) if flag])
 
-    def lower(self, *args: Any, **kwargs: Any) -> Graph:
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph recorded for these arguments."""
         static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
         now = ambient()
@@ -159,6 +162,32 @@ class Jitted:
             if leaves is not None and len(leaves) == len(s.kinds) and s.matches(leaves):
                 return s.recorded.graph
         return self._record(static, dynamic)[0].recorded.graph
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """A recording for these arguments, of which only the types count (ShapeDtypeStructs will do); nothing is run."""
+        static, dynamic = self._split(args, kwargs) if self._nums or self._names else (None, (args, kwargs))
+        example = tree.map(lambda x: x if isinstance(x, Cell) else empty_like(x), dynamic)
+        s, _ = self._record(static, example)
+        trees = (tree.structure(example), s.recorded.out_spec, s.recorded.n_out)
+        return Traced(s.recorded.graph, s.kinds, trees, lambda cells: call(s, cells))
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """trace(...).lower(): its `compile()` gives a program for these types."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The tree of ShapeDtypeStructs that a call gives; nothing is run."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forgets the recordings."""
+        self._known.clear()
+
+
+def empty_like(x: Any) -> Any:
+    """A cell of the type of a number, an array, or anything with a shape and a dtype."""
+    cls, kind = type_like(x)
+    return concrete(cls, np.broadcast_to(np.zeros((), kind.dtype), kind.shape), kind)
 
 
 class Bound:
@@ -199,7 +228,7 @@ def call(s: Specialisation, leaves: Sequence[Any]) -> Any:
         program = s.program = compile_graph(s.recorded.graph, donation(s))
     for watch in engine.WATCHERS:
         watch(s.recorded.graph, donation(s))
-    found = program(arrays)
+    found = engine.checked(program(arrays))
     if s.donated:
         give_away([leaves[i] for i in s.donated])
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=True)])
@@ -228,7 +257,7 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         s.program = compile_graph(recorded.graph, donation(s))
     for watch in engine.WATCHERS:
         watch(recorded.graph, donation(s))
-    found = s.program([*arrays, *random_buffers(recorded)])
+    found = engine.checked(s.program([*arrays, *random_buffers(recorded)]))
     give_away([leaves[i] for i in s.donated])
     if recorded.written:
         commit(recorded.written, found[recorded.n_out :])
@@ -285,12 +314,18 @@ def jit(
     static_argnames: str | Iterable[str] | None = None,
     donate_argnums: int | Sequence[int] | None = None,
     donate_argnames: str | Iterable[str] | None = None,
+    keep_unused: bool = False,
+    inline: bool = False,
+    device: Any = None,
+    backend: str | None = None,
+    compiler_options: Any = None,
 ) -> Any:
     """Compiles `fun`: recorded once for each tree structure, types and static arguments, then run as one program.
 
     static_argnums, static_argnames: arguments that are part of the program (hashable); a name stands for its position
     as well.  donate_argnums, donate_argnames: arguments whose buffers results may overwrite; they cannot be read
-    afterwards.  Tensors that `fun` closes over are read at each call, never frozen.  Raises TraceError if `fun` asks
+    afterwards.  keep_unused, inline, device, backend, compiler_options: accepted, JAX's choices of compilation; programs run
+    where their arguments are.  Tensors that `fun` closes over are read at each call, never frozen.  Raises TraceError if `fun` asks
     for a number, ValueError for arguments it has not.
 
     >>> import fgrad

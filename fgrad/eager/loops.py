@@ -36,6 +36,7 @@ from fgrad.errors import ArgumentError, ShapeError, TreeError
 from fgrad.ir.apply import caller
 from fgrad.ir.primitive import REGISTRY as R
 from fgrad.primitives.shape import iota
+from fgrad.settings import current
 
 
 def scan(f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: int = 1) -> Any:
@@ -58,6 +59,8 @@ def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, rev
     """The body of scan, under the name a user called."""
     slices, xs_spec, _ = flat_cells(xs)
     n = common_length(name, slices, length)
+    if not current().jit and n:
+        return plain_scan(f, init, [tree.unflatten(xs_spec, [t[i] for t in slices]) for i in range(n)], reverse)
     inner = [(type(t)._result, t._type.with_shape(t._type.shape[1:])) for t in slices]
     carry, carry_spec, weak = flat_cells(init)
     build_carry, build_xs = tree.unflattener(carry_spec), tree.unflattener(xs_spec)
@@ -87,6 +90,15 @@ def run_scan(name: str, f: Function, init: Any, xs: Any, length: int | None, rev
     cells = advance(written, found[:k], lambda: wrap_results(found[k:], classes, [*carry, *slices, *captured]))
     stacked = dict(zip(ys, cells[len(carry) :], strict=True))
     return tree.unflatten(carry_spec, cells[: len(carry)]), tree.map(stacked.__getitem__, ys_tree)
+
+
+def plain_scan(f: Function, carry: Any, xs: list[Any], reverse: bool) -> Any:
+    """A scan as the loop it is, where the settings switch recording off."""
+    ys = []
+    for x in reversed(xs) if reverse else xs:
+        carry, y = f(carry, x)
+        ys.append(tree.map(lambda t: as_cell(t)[None], y))
+    return carry, tree.map(joined, *(reversed(ys) if reverse else ys))
 
 
 def split_result(name: str, r: Recorded, carry_spec: Any) -> tuple[list[int], list[int], Any]:
@@ -127,6 +139,10 @@ def while_loop(cond_fun: Function, body_fun: Function, init_val: Any) -> Any:
 
     cond_fun returns a bool of shape ().  Differentiable in forward mode only.
     """
+    if not current().jit:
+        while cond_fun(init_val):
+            init_val = body_fun(init_val)
+        return init_val
     carry, spec, weak = flat_cells(init_val)
     build = tree.unflattener(spec)
 
@@ -172,6 +188,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Function, init_val: Any, *, unro
     Python bounds: a scan, differentiable in both modes.  Bounds that are arrays: a while loop, forward mode only.
     i: int64, or int32 if that is what the integers of init_val are; of the bounds' dtype if they are arrays.
     """
+    if not current().jit:
+        for i in range(operator.index(lower), operator.index(upper)):
+            init_val = body_fun(i, init_val)
+        return init_val
     if is_static(lower) and is_static(upper):
         low, n = int(lower), max(int(upper) - int(lower), 0)
         dtype = counter_dtype(init_val)

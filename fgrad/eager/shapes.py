@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -13,18 +13,27 @@ from fgrad.eager.cell import Cell
 from fgrad.eager.convert import FACES, as_cell
 from fgrad.eager.tape import tensor_type
 from fgrad.eager.trace import Recorded, record_function
+from fgrad.errors import ArgumentError
+from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
 from fgrad.ir.graph import Graph
 from fgrad.ir.types import TensorType
 
 
 class ShapeDtypeStruct:
-    """A shape and a dtype: stands for an array where only its type counts."""
+    """A shape and a dtype: stands for an array where only its type counts.
 
-    __slots__ = ("dtype", "shape")
+    sharding, weak_type, manual_axis_type, is_ref: accepted; arrays live in one place, and their types are never weak.
+    """
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+    __slots__ = ("dtype", "shape", "sharding")
+
+    def __init__(self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False, manual_axis_type: Any = None,
+                 is_ref: bool = False) -> None:  # fmt: skip
+        if dtype is None:
+            raise ArgumentError("ShapeDtypeStruct: dtype must be specified.", where=caller(), fix="name one, e.g. float32")
         self.shape, self.dtype = tuple(shape), dtype if isinstance(dtype, np.dtype) else dtype_of(dtype)
+        self.sharding = sharding
 
     @property
     def ndim(self) -> int:
@@ -35,6 +44,15 @@ class ShapeDtypeStruct:
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def update(self, **changes: Any) -> ShapeDtypeStruct:
+        """Another one, with some of shape, dtype and sharding changed."""
+        return ShapeDtypeStruct(**{"shape": self.shape, "dtype": self.dtype, "sharding": self.sharding, **changes})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ShapeDtypeStruct) and (self.shape, self.dtype) == (other.shape, other.dtype)

@@ -41,13 +41,23 @@ WHY = {  # reason -> names
         "DFIterDataPipe DataChunk IterDataPipe MapDataPipe argument_validation functional_datapipe guaranteed_datapipes_determinism "
         "non_deterministic runtime_validation runtime_validation_disabled",
 }  # fmt: skip
-JAX = {  # reason -> names of jax.lax, jax.numpy, jax.scipy that are left out; the others are there
+JAX = {  # reason -> names of jax, jax.lax, jax.numpy, jax.scipy that are left out; the others are there
     "a derivative rule, of which igamma and random.gamma make use themselves": "lax.igamma_grad_a lax.random_gamma_grad",
     "what bits it gives is the compiler's own; random.bits and random.key are there": "lax.rng_bit_generator lax.RandomAlgorithm",
     "numbers of 8 bits and fewer are no dtypes here":
         "lax.scaled_dot nn.scaled_matmul nn.scaled_dot_general numpy.float4_e2m1fn numpy.float6_e2m3fn numpy.float6_e3m2fn numpy.float8_e3m4 "
         "numpy.float8_e4m3 numpy.float8_e4m3b11fnuz numpy.float8_e4m3fn numpy.float8_e4m3fnuz numpy.float8_e5m2 numpy.float8_e5m2fnuz "
         "numpy.float8_e8m0fnu numpy.int1 numpy.int2 numpy.int4 numpy.uint1 numpy.uint2 numpy.uint4",
+    "one process has all devices, and an array lives on one of them":
+        "sharding make_mesh set_mesh reshard NamedSharding P pmap smap shard_map distributed process_allgather make_array_from_callback "
+        "make_array_from_process_local_data make_array_from_single_device_arrays Shard memory transfer_guard* experimental.pjit "
+        "debug.visualize_array_sharding debug.inspect_array_sharding",
+    "programs of another compiler, to be kept in its format or extended in its language": "export ffi extend interpreters experimental.pallas",
+    "arrays are immutable": "ref Ref new_ref empty_ref freeze",
+    "a shell inside a compiled function: disable_jit lets Python's own stop there": "debug.breakpoint",
+    "there are no threads of dispatch, and keys may be used again": "thread_guard no_execution no_tracing debug_key_reuse live_arrays monitoring",
+    "sparse arrays are PyTorch's here, with gradients (fgrad.sparse)": "experimental.sparse",
+    "deprecated in JAX": "example_libraries host_id host_ids host_count",
     "effects happen in order, without tokens": "lax.create_token lax.after_all",
     "one process has all devices": "lax.psend lax.precv lax.ragged_all_to_all",
     "how exact a product or a function is, is no choice: all are computed in full": "lax.DotAlgorithm lax.DotAlgorithmPreset lax.AccuracyMode lax.Tolerance",
@@ -120,7 +130,7 @@ def table(markdown: bool = False) -> str:
         "`tests/test_oracle_table.py` (values in nine dtypes, derivatives, layouts, empty and 0-d operands, in-place forms).", "",
         "| family | there | not there |", "|---|---|---|",
     ]  # fmt: skip
-    jax = ["", "## JAX", "", "Names of jax.lax, jax.numpy and jax.scipy that are not there, and why:", "",
+    jax = ["", "## JAX", "", "Names of jax, jax.lax, jax.numpy and jax.scipy that are not there, and why:", "",
            *[f"- {', '.join(f'`{n}`' for n in names.split())}: {reason}" for reason, names in JAX.items()]]  # fmt: skip
     why = ["", "Why not:", "", *[f"- `{n}`: {REASONS.get(n, 'not yet')}" for n in dict.fromkeys(n for r in rows for n in r.missing)]]
     return "\n".join([*head, *lines, f"| all | {have} of {total} | |", *why, *jax]) + "\n"

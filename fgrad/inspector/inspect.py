@@ -35,7 +35,7 @@ def inspect(f: Callable[..., Any]) -> Callable[..., Report]:
 
     def on(*args: Any, **kwargs: Any) -> Report:
         if isinstance(f, Jitted):
-            graph = f.lower(*args, **kwargs)
+            graph = f.graph(*args, **kwargs)
             known = next(s for s in f._known if s.recorded.graph is graph)
             return report(graph, name=word, donated=donation(known))
         given = [_wrap(x) for x in args]

@@ -12,7 +12,7 @@ from fgrad.errors import ArgumentError, ShapeError
 from fgrad.ir.apply import caller
 
 __all__ = [
-    "constant", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform",
+    "constant", "delta_orthogonal", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform",
     "lecun_normal", "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform", "variance_scaling",
     "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
@@ -120,5 +120,21 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = float) ->
         q = q.T if rows < columns else q
         rest = [d for i, d in enumerate(shape) if i != column_axis % len(shape)]
         return jnp.moveaxis(q.reshape((*rest, columns)), -1, column_axis) * scale
+
+    return init
+
+
+def delta_orthogonal(scale: float = 1.0, column_axis: int = -1, dtype: Any = float) -> Initializer:
+    """A kernel [*window, n_in, n_out] of zeros but for its centre, which is orthogonal(scale). Source: Xiao et al. 2018, arXiv:1806.05393.
+
+    Raises ValueError for other than 3 to 5 axes, and for n_out < n_in.
+    """
+    own = dtype
+
+    def init(key: Any, shape: Any, dtype: Any = own) -> Any:
+        if len(shape) not in (3, 4, 5) or shape[-1] < shape[-2]:
+            raise ShapeError(f"delta_orthogonal of shape {shape}", where=caller(), fix="give 3 to 5 axes, the last not shorter than the one before")
+        centre = tuple((k - 1) // 2 for k in shape[:-2])
+        return jnp.zeros(shape, dtype).at[centre].set(orthogonal(scale, column_axis, dtype)(key, shape[-2:]))
 
     return init

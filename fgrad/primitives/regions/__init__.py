@@ -1,4 +1,4 @@
-"""Operations that hold graphs: cond, scan, while_loop, checkpoint, custom_jvp, custom_vjp, linear_solve; and callbacks.
+"""Operations that hold graphs: cond, scan, while_loop, checkpoint, custom_jvp, custom_vjp, custom_vmap, linear_solve; and callbacks.
 
 Their graphs are closed and interned; what a function captures is an operand. All give a tuple, read by `item`, in
 memory of their own. Each has one rule for derivatives, `linearize`; batches have axis 0 in operands and results.
@@ -13,6 +13,7 @@ from fgrad.primitives.regions.custom import custom_jvp, custom_vjp
 from fgrad.primitives.regions.parts import close, items
 from fgrad.primitives.regions.scan import scan
 from fgrad.primitives.regions.solve import linear_solve
+from fgrad.primitives.regions.vmapped import custom_vmap
 from fgrad.primitives.regions.while_loop import while_loop
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "cond_values",
     "custom_jvp",
     "custom_vjp",
+    "custom_vmap",
     "fori_values",
     "items",
     "linear_solve",
