@@ -21,6 +21,11 @@ UNIT = [[0.2, 0.9], [0.01, 0.5], [0.6, 0.999]]
 COUNTS = [[0.0, 1.0], [3.0, 2.0], [1.0, 4.0]]
 BITS = [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
 SIMPLEX = [[0.2, 0.3, 0.5], [0.1, 0.85, 0.05]]
+COVARIANCE = [[2.0, 0.5, 0.1], [0.5, 1.0, -0.3], [0.1, -0.3, 0.7]]
+TRIANGLE = [[1.2, 0.0, 0.0], [0.5, 1.0, 0.0], [0.1, -0.3, 0.7]]
+VECTORS = [[0.3, -1.0, 2.0], [0.0, 0.4, 0.1]]
+DEFINITE = [[[2.0, 0.1, 0.1], [0.1, 1.0, -0.3], [0.1, -0.3, 1.7]], [[5.0, 0.5, 0.1], [0.5, 4.0, 0.3], [0.1, 0.3, 0.7]]]
+CORRELATED = [[[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.48, 0.64, 0.6]]]
 LOC, SCALE = [0.5, -1.0], [0.7, 2.0]
 
 CASES = [
@@ -83,4 +88,15 @@ CASES = [
     Case("TransformedDistribution", lambda d, p: d.TransformedDistribution(d.Normal(p(LOC), p(SCALE)), [d.AffineTransform(p(1.0), p(-2.0)), d.SigmoidTransform()]), UNIT),
     Case("TransformedDistribution of none", lambda d, p: d.TransformedDistribution(d.Laplace(p(LOC), p(SCALE)), []), REAL),
     Case("TransformedDistribution of vectors", lambda d, p: d.TransformedDistribution(d.Normal(p([LOC]), p(SCALE)), [d.AffineTransform(0.5, 2.0), d.StickBreakingTransform()]), SIMPLEX),
+    Case("MultivariateNormal", lambda d, p: d.MultivariateNormal(p([0.1, 0.2, 0.3]), p(COVARIANCE)), VECTORS),
+    Case("MultivariateNormal of a precision", lambda d, p: d.MultivariateNormal(p([0.1, 0.2, 0.3]), precision_matrix=p(COVARIANCE)), VECTORS),
+    Case("MultivariateNormal of a factor", lambda d, p: d.MultivariateNormal(p([[0.1, 0.2, 0.3], [1.0, 0.0, 0.0]]), scale_tril=p(TRIANGLE)), VECTORS),
+    Case("MultivariateNormal of factors", lambda d, p: d.MultivariateNormal(p([0.1, 0.2, 0.3]), scale_tril=p([TRIANGLE, TRIANGLE])), VECTORS),
+    Case("LowRankMultivariateNormal", lambda d, p: d.LowRankMultivariateNormal(p([0.1, 0.2, 0.3]), p([[1.0, 0.2], [0.3, 2.0], [0.0, -0.5]]), p([0.5, 1.0, 2.0])), VECTORS),
+    Case("LowRankMultivariateNormal in batches", lambda d, p: d.LowRankMultivariateNormal(
+        p([[0.1, 0.2, 0.3], [0.0, 1.0, 2.0]]), p([[1.0], [0.3], [0.0]]), p([0.5, 1.0, 2.0])), VECTORS),
+    Case("Wishart", lambda d, p: d.Wishart(p([5.0, 3.5]), p(COVARIANCE)), DEFINITE),
+    Case("Wishart of a factor", lambda d, p: d.Wishart(4, scale_tril=p(TRIANGLE).tril()), DEFINITE),
+    Case("Wishart of a precision", lambda d, p: d.Wishart(p(6.0), precision_matrix=p(COVARIANCE)), DEFINITE),
+    Case("LKJCholesky", lambda d, p: d.LKJCholesky(3, p([0.7, 2.0])), CORRELATED),
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from fgrad.distributions.constraint_registry import biject_to, transform_to
 from fgrad.distributions.counts import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 from fgrad.distributions.distribution import Distribution, ExponentialFamily
 from fgrad.distributions.independent import Independent, MixtureSameFamily
+from fgrad.distributions.matrices import LKJCholesky, Wishart
+from fgrad.distributions.multivariate import LowRankMultivariateNormal, MultivariateNormal
 from fgrad.distributions.positive import Beta, Chi2, Dirichlet, Exponential, FisherSnedecor, Gamma
 from fgrad.distributions.real_line import Cauchy, GeneralizedPareto, Laplace, Normal, StudentT, Uniform, VonMises
 from fgrad.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
@@ -79,12 +81,15 @@ __all__ = [
     "IndependentTransform",
     "InverseGamma",
     "Kumaraswamy",
+    "LKJCholesky",
     "Laplace",
     "LogNormal",
     "LogisticNormal",
+    "LowRankMultivariateNormal",
     "LowerCholeskyTransform",
     "MixtureSameFamily",
     "Multinomial",
+    "MultivariateNormal",
     "NegativeBinomial",
     "Normal",
     "OneHotCategorical",
@@ -108,6 +113,7 @@ __all__ = [
     "Uniform",
     "VonMises",
     "Weibull",
+    "Wishart",
     "biject_to",
     "identity_transform",
     "transform_to",
