@@ -205,7 +205,7 @@ def test_functional_call_leaves_the_module_alone() -> None:
     grads = fg.grad(lambda p: nn.functional_call(net, p, (x,)).sum())(dict(net.named_parameters()))
     assert set(grads) == set(state)
     with pytest.raises(RuntimeError, match="unexpected names"):
-        nn.functional_call(net, {"nothing": fg.ones(1)}, x)
+        nn.functional_call(net, {"nothing": fg.ones(1)}, x, strict=True)
 
 
 def test_per_example_gradients_of_a_module() -> None:

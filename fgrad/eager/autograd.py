@@ -196,10 +196,20 @@ def run_hooks(tape: Tape, cell: Any, ct: Value) -> Value:
     g = wrap(type(cell)._result, tape, mirrored(tape, ct))
     for hook in list((cell._extra.hooks or {}).values()):
         new = hook(g)
-        g = g if new is None else new
+        g = g if new is None else checked(new, g, hook)
     if cell._extra.retain:
         cell._extra.grad = g
     return mirrored(tape, enter(tape, g))
+
+
+def checked(new: Any, old: Any, hook: Any) -> Any:
+    """What a hook returned in place of a gradient, refused unless it is a tensor of the same shape."""
+    if not isinstance(new, Cell):
+        raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
+    if new._type.shape != old._type.shape:
+        raise ShapeError(f"hook '{getattr(hook, '__name__', hook)}' has changed the size of value", where=caller(),
+                         fix="return a tensor of the gradient's shape")  # fmt: skip
+    return new
 
 
 def root_of(tape: Tape, t: Any, gradient: Any) -> tuple[Value, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,15 @@ class Hook(NamedTuple):
     always: bool = False
 
 
+EVERYWHERE: dict[int, tuple[str, Hook]] = {}  # (table, hook): what runs around every module's calls
+
+
+def hooks_of(module: Any, table: str) -> list[tuple[Any, Hook]]:
+    """(key, hook) of one kind: those of all modules, then the module's own."""
+    shared = [(("all", key), hook) for key, (kind, hook) in EVERYWHERE.items() if kind == table]
+    return [*shared, *getattr(module, table).items()]
+
+
 class Watch:
     """One call of a module whose backward is watched: the gradients of its outputs, then of its inputs."""
 
@@ -26,20 +36,23 @@ class Watch:
         self.module = module
         self.grad_output: tuple[Any, ...] = ()
         self.inputs_follow = False
+        self.reached = True
 
     def leave(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients of the outputs, after the pre-hooks."""
-        for hook in list(self.module._backward_pre_hooks.values()):
+        for _, hook in hooks_of(self.module, "_backward_pre_hooks"):
             grads = replaced(hook.call(self.module, grads), grads)
         self.grad_output = grads
         if not self.inputs_follow:  # no input requires grad: the hooks run now, without gradients of inputs
-            for hook in list(self.module._backward_hooks.values()):
+            for _, hook in hooks_of(self.module, "_backward_hooks"):
                 hook.call(self.module, (None,), grads)
         return grads
 
     def enter(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients of the inputs, after the hooks."""
-        for hook in list(self.module._backward_hooks.values()):
+        if not self.reached:
+            return grads
+        for _, hook in hooks_of(self.module, "_backward_hooks"):
             grads = replaced(hook.call(self.module, grads, self.grad_output), grads)
         return grads
 
@@ -136,25 +149,33 @@ class Hooked(Registry):
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def _run_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook in list(self._forward_pre_hooks.values()):
+        for _, hook in hooks_of(self, "_forward_pre_hooks"):
             args, kwargs = before(self, hook, args, kwargs)
-        watch = Watch(self) if self._backward_hooks or self._backward_pre_hooks else None
+        back = hooks_of(self, "_backward_hooks")
+        watch = Watch(self) if back or hooks_of(self, "_backward_pre_hooks") else None
         if watch is not None:
-            watch.inputs_follow = bool(self._backward_hooks) and any(isinstance(a, Cell) and a._value.needs for a in args)
+            watch.inputs_follow = bool(back) and any(isinstance(a, Cell) and a._value.needs for a in args)
             args = gated(watch.enter, args) if watch.inputs_follow else args
-        ran: set[int] = set()
+        ran: set[Any] = set()
         out = None
         try:
             out = self.forward(*args, **kwargs)
-            for key, hook in list(self._forward_hooks.items()):
+            for key, hook in hooks_of(self, "_forward_hooks"):
                 ran.add(key)
                 out = after(self, hook, args, kwargs, out)
         except BaseException:
-            for key, hook in list(self._forward_hooks.items()):
+            for key, hook in hooks_of(self, "_forward_hooks"):
                 if hook.always and key not in ran:
                     after(self, hook, args, kwargs, out)
             raise
-        return out if watch is None else gated(watch.leave, out)
+        if watch is None:
+            return out
+        if not isinstance(out, Cell | tuple):
+            watch.reached = False
+            warnings.warn(f"For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received {type(out)}",
+                          UserWarning, stacklevel=3)  # fmt: skip
+            return out
+        return gated(watch.leave, out)
 
 
 def add_hook(hooks: dict[int, Hook], hook: Hook, first: bool) -> Handle:

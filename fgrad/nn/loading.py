@@ -69,13 +69,18 @@ def load_into(module: Any, state: Mapping[str, Any], strict: bool, assign: bool 
     return missing, unexpected
 
 
+def quoted(names: list[str]) -> str:
+    """Names as PyTorch lists them."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
 def refuse(module: Any, missing: list[str], unexpected: list[str], wrong: list[str], strict: bool) -> None:
     """StateError if something does not fit."""
     lines = list(wrong)
     if strict and missing:
-        lines.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+        lines.append(f"Missing key(s) in state_dict: {quoted(missing)}. ")
     if strict and unexpected:
-        lines.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
+        lines.append(f"Unexpected key(s) in state_dict: {quoted(unexpected)}. ")
     if lines:
         raise StateError(
             f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(lines), where=caller(),

@@ -11,6 +11,7 @@ from fgrad.functions.dtypes import dtype as number_type
 from fgrad.functions.formats import formatted
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
+from fgrad.nn.hooks import EVERYWHERE
 from fgrad.nn.loading import Keys as Keys
 from fgrad.nn.parameter import is_lazy
 from fgrad.nn.pytree import register_module
@@ -38,7 +39,7 @@ class Module(Saving):
 
     def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         own = self.__dict__
-        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"] or EVERYWHERE:
             return self._run_hooked(args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -146,6 +147,9 @@ class Module(Saving):
         return self
 
     # text ---------------------------------------------------------------------------------------------------------------
+    def _get_name(self) -> str:
+        return type(self).__name__
+
     def extra_repr(self) -> str:
         """What stands between the parentheses of a childless module."""
         return ""

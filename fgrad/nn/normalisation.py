@@ -86,6 +86,14 @@ class BatchNorm(LayerModule):
     """What batch normalisations of every rank share."""
 
     absent = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    _version = 2  # PyTorch's: version 1 had no num_batches_tracked
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+        version, name = local_metadata.get("version"), f"{prefix}num_batches_tracked"
+        own = self._buffers["num_batches_tracked"]
+        if (version is None or version < 2) and own is not None and name not in state_dict:
+            state_dict[name] = own
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def reset_running_stats(self) -> None:
         """Running statistics as at the start."""

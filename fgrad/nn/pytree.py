@@ -97,7 +97,7 @@ def functional_call(module: Any, parameter_and_buffer_dicts: Any, args: Any = ()
         given = dict(given.named_parameters())
     known = {*dict(module.named_parameters()), *dict(module.named_buffers())}
     unknown = [k for k in given if k not in known]
-    if unknown or (strict and known - set(given)):
+    if strict and (unknown or known - set(given)):
         raise RuntimeError(f"functional_call: unexpected names {unknown}, missing names {sorted(known - set(given)) if strict else []}")
     stand_in = clone(module, given, given)
     return stand_in(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))

@@ -8,6 +8,17 @@ from typing import Any
 from fgrad.functions.tensor import Tensor
 from fgrad.nn.parameter import Buffer, Parameter
 
+REGISTERED: dict[int, tuple[str, Any]] = {}  # (table, hook): what every module calls when something is registered
+
+
+def announced(module: Any, table: str, name: str, x: Any) -> Any:
+    """`x`, or what the hooks on registrations put in its place."""
+    for kind, hook in list(REGISTERED.values()):
+        if kind == table:
+            found = hook(module, name, x)
+            x = x if found is None else found
+    return x
+
 
 class Registry:
     """Parameters, buffers and child modules as attributes."""
@@ -41,6 +52,8 @@ class Registry:
             if name not in table:  # what is replaced keeps its place in the order
                 self._forget(name)
                 self.__dict__.pop(name, None)
+            if REGISTERED:
+                value = announced(self, "_parameters" if isinstance(value, Parameter) else "_modules", name, value)
             table[name] = value
         else:
             for known, what, kind in HELD:
@@ -93,7 +106,7 @@ class Registry:
         self._check_name("_parameters", name, "parameter")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (nn.Parameter required)")
-        self._parameters[name] = param
+        self._parameters[name] = announced(self, "_parameters", name, param) if REGISTERED else param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that is state but no parameter; not saved if `persistent` is False.
@@ -103,7 +116,7 @@ class Registry:
         self._check_name("_buffers", name, "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)")
-        self._buffers[name] = tensor
+        self._buffers[name] = announced(self, "_buffers", name, tensor) if REGISTERED else tensor
         (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
     def register_module(self, name: str, module: Any) -> None:
@@ -111,7 +124,7 @@ class Registry:
         if module is not None and not isinstance(module, Registry):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name("_modules", name, "module")
-        self._modules[name] = module
+        self._modules[name] = announced(self, "_modules", name, module) if REGISTERED else module
 
     add_module = register_module
 

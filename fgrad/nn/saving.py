@@ -63,7 +63,13 @@ class Saving(Hooked):
 
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
         """Parameters and persistent buffers by dotted name, sharing their storage."""
-        out: dict[str, Any] = OrderedDict() if destination is None else destination
+        out: Any = destination
+        if out is None:
+            out = OrderedDict()
+            out._metadata = OrderedDict()
+        local = {"version": self._version}
+        if hasattr(out, "_metadata"):
+            out._metadata[prefix[:-1]] = local
         for before in self._state_hooks_of("before_save"):
             before(self, prefix, keep_vars)
         self._save_to_state_dict(out, prefix, keep_vars)
@@ -71,11 +77,11 @@ class Saving(Hooked):
             if m is not None:
                 m.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook, public in self._state_hooks_of("after_save"):
-            result = hook(self, out, prefix, {"version": self._version})
+            result = hook(self, out, prefix, local)
             if public and result is not None:
                 raise RuntimeError("state_dict post-hook must return None")
             out = out if result is None else result
-        return out
+        return out  # type: ignore[no-any-return]  # a dict, or what a hook made of it
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """This module's own part of a state dict; subclasses may extend it."""

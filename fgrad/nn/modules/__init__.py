@@ -14,6 +14,7 @@ from fgrad.nn import (
     bags,
     containers,
     dropout,
+    everywhere,
     grouped,
     large_softmax,
     lazy,
@@ -54,7 +55,7 @@ FILES = {
     "MultiLabelMarginLoss SmoothL1Loss HuberLoss SoftMarginLoss CrossEntropyLoss LinearCrossEntropyLoss MultiLabelSoftMarginLoss "
     "CosineEmbeddingLoss MarginRankingLoss MultiMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss CTCLoss _Loss "
     "_WeightedLoss",
-    "module": "Module _IncompatibleKeys",
+    "module": f"Module _IncompatibleKeys {' '.join(everywhere.__all__)}",
     "normalization": "LocalResponseNorm CrossMapLRN2d LayerNorm GroupNorm RMSNorm",
     "padding": "CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d ReflectionPad1d ReflectionPad2d "
     "ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d _CircularPadNd _ConstantPadNd "
@@ -100,6 +101,7 @@ def _found() -> dict[str, Any]:
     layers = {n: x for room in ROOMS for n, x in vars(room).items() if isinstance(x, type) and issubclass(x, Module)}
     others = {"Module": Module, "_IncompatibleKeys": Keys, "LazyModuleMixin": lazy.LazyModuleMixin, "Container": Container,
               "NonDynamicallyQuantizableLinear": NonDynamicallyQuantizableLinear,
+              **{n: getattr(everywhere, n) for n in everywhere.__all__},
               "LinearCrossEntropyOptions": large_softmax.LinearCrossEntropyOptions}  # fmt: skip
     return {**layers, **BASES, **others}
 
@@ -111,5 +113,5 @@ utils = spelled(f"{__name__}.utils", {
     "_quadruple": _ntuple(4, "_quadruple"), "_reverse_repeat_tuple": _reverse_repeat_tuple,
     "_list_with_default": _list_with_default,
 })  # fmt: skip
-__all__ = sorted({n for names in FILES.values() for n in names.split() if not n.startswith("_")} & {*_ALL})
+__all__ = sorted({n for names in FILES.values() for n in names.split() if not n.startswith("_")} & {*_ALL} - {*everywhere.__all__})
 globals().update({n: _ALL[n] for n in __all__})

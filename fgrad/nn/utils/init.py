@@ -17,7 +17,7 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Any:
     takes no `device`.
     """
     if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
-        raise RuntimeError(f"Expected a Module; got {module_cls}")
+        raise (RuntimeError if isinstance(module_cls, type) else TypeError)(f"Expected a Module; got {module_cls}")
     taken = inspect.signature(module_cls.__init__).parameters
     if "device" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
