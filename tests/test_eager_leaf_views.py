@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fgrad
@@ -78,3 +79,25 @@ def test_a_view_first_used_under_no_grad_stays_differentiable() -> None:
     assert not inside.requires_grad
     (v * v).sum().backward()
     assert w.grad.tolist() == [[2, 2], [2, 2]]
+
+
+@pytest.mark.parametrize("asks", ["nothing", "value", "values of both"])
+def test_a_leaf_may_be_a_view_of_what_was_just_computed(asks: str) -> None:
+    found = []
+    for t in (fgrad, torch):
+        a = t.arange(6.0).reshape(2, 3).requires_grad_()
+        x = (-a * 2).sin()
+        n = x.detach().requires_grad_()
+        y = (n * n).exp()
+        m = y.detach().requires_grad_()
+        z = (x * n + y * m).sum(-1)
+        if asks != "nothing":
+            z.tolist()
+        if asks == "values of both":
+            (x.tolist(), n.tolist(), m.tolist())
+        kept = z[t.isfinite(z)]
+        (slope,) = t.autograd.grad(kept.sum(), [n], create_graph=True)
+        (kept.sum() + (slope * slope).sum() + n.sum()).backward()
+        found.append([z.tolist(), slope.tolist(), a.grad.tolist(), n.grad.tolist(), m.grad.tolist()])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, 1e-5, 1e-5)

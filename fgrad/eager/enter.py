@@ -36,6 +36,8 @@ def enter(tape: Tape, x: Cell) -> Value:
     elif extra is not None:
         if extra.base is not None:
             v = enter_view(tape, x)
+            if x._tape is tape:  # its base's stretch, adopted meanwhile, has it as a leaf
+                return x._value
             v = variable(tape, x, v) if extra.leaf else v
         elif extra.history is not None and extra.history is not engine.FREED and not extra.history[0].freed:
             segment, old = extra.history
@@ -176,13 +178,35 @@ def freeze(tape: Tape, x: Any) -> Any:
     return x
 
 
+class Unfinished(dict[Value, Value]):
+    """An adoption under way: x.detach().requires_grad_() is a leaf of the stretch that computes x, and entering it asks for x."""
+
+    def __init__(self, nodes: list[Value]) -> None:
+        super().__init__()
+        self.nodes = set(nodes)
+
+    def get(self, v: Value, default: Any = None) -> Any:
+        """A value of the stretch recorded again; `default` for one that it has not."""
+        if v not in self and v in self.nodes:
+            (self[v],) = substitute((v,), self)
+        return super().get(v, default)
+
+
+def is_view_leaf(known: tuple[Cell, int] | None) -> bool:
+    """True for the entry of a leaf that is a view of something: it follows the others."""
+    extra = None if known is None else known[0]._extra
+    return extra is not None and extra.base is not None
+
+
 def adopt(tape: Tape, segment: Segment) -> dict[Value, Value]:
     """The segment's values on `tape`, recorded again (one look-up when known), with its kept buffers bound."""
     found: dict[Value, Value] | None = tape.adopted.get(segment)
     if found is not None:
         return found
     plan = segment.plan
-    given = {v: enter_leaf(tape, segment, v) for v in [*plan.leaves, *segment.cells]}
+    given = tape.adopted[segment] = Unfinished([*plan.nodes, *segment.functions, *segment.hooked])
+    for v in sorted([*plan.leaves, *segment.cells], key=lambda v: is_view_leaf(segment.cells.get(v))):
+        given[v] = enter_leaf(tape, segment, v)
     key = (plan, tuple(given.values()))
     new: dict[Value, Value] | None = tape.interned.joints.get(key)
     if new is None:
