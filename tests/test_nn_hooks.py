@@ -112,3 +112,15 @@ def test_functional_call_ignores_other_names_unless_strict(T: Any) -> None:
     assert T.func.functional_call(net, {"other": x}, x).tolist() == net(x).tolist()
     with pytest.raises(RuntimeError):
         T.func.functional_call(net, {"other": x}, x, strict=True)
+
+
+@both
+def test_tables_of_hooks_hold_the_hooks_themselves(T: Any) -> None:
+    prune = importlib.import_module(f"{T.__name__}.nn.utils.prune")
+    net = T.nn.Linear(4, 3)
+    prune.random_unstructured(net, name="weight", amount=0.3)
+    prune.ln_structured(net, name="weight", amount=0.5, n=2, dim=0)
+    hook = next(h for h in net._forward_pre_hooks.values() if h._tensor_name == "weight")
+    assert [type(h).__name__ for h in hook] == ["RandomUnstructured", "LnStructured"]
+    net.register_forward_pre_hook(print, prepend=True)
+    assert list(net._forward_pre_hooks.values()) == [print, hook]

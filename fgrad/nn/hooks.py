@@ -26,7 +26,8 @@ EVERYWHERE: dict[int, tuple[str, Hook]] = {}  # (table, hook): what runs around 
 def hooks_of(module: Any, table: str) -> list[tuple[Any, Hook]]:
     """(key, hook) of one kind: those of all modules, then the module's own."""
     shared = [(("all", key), hook) for key, (kind, hook) in EVERYWHERE.items() if kind == table]
-    return [*shared, *getattr(module, table).items()]
+    kinds = module.__dict__.get("_hook_kinds", {})
+    return [*shared, *((key, kinds.get(key) or Hook(call)) for key, call in getattr(module, table).items())]
 
 
 class Watch:
@@ -97,10 +98,10 @@ def gated(then: Any, xs: Any) -> Any:
 class Hooked(Registry):
     """Registering hooks, and a call that runs them."""
 
-    _forward_hooks: dict[int, Hook]
-    _forward_pre_hooks: dict[int, Hook]
-    _backward_hooks: dict[int, Hook]
-    _backward_pre_hooks: dict[int, Hook]
+    _forward_hooks: dict[int, Callable[..., Any]]
+    _forward_pre_hooks: dict[int, Callable[..., Any]]
+    _backward_hooks: dict[int, Callable[..., Any]]
+    _backward_pre_hooks: dict[int, Callable[..., Any]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,14 +115,14 @@ class Hooked(Registry):
         with_kwargs: `hook(module, args, kwargs, output)`.  prepend: before the others.  always_call: also when forward
         raises.
         """
-        return add_hook(self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
+        return add_hook(self, self._forward_hooks, Hook(hook, with_kwargs, always_call), prepend)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> Handle:
         """`hook(module, args)` before forward; what it returns replaces the arguments.
 
         with_kwargs: `hook(module, args, kwargs)`, which returns None or (args, kwargs).  prepend: before the others.
         """
-        return add_hook(self._forward_pre_hooks, Hook(hook, with_kwargs), prepend)
+        return add_hook(self, self._forward_pre_hooks, Hook(hook, with_kwargs), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
         """`hook(module, grad_input, grad_output)` when both are known; what it returns replaces grad_input."""
@@ -138,11 +139,11 @@ class Hooked(Registry):
         if self.__dict__.get("_is_full_backward_hook", full) is not full:
             raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.")
         object.__setattr__(self, "_is_full_backward_hook", full)
-        return add_hook(self._backward_hooks, Hook(hook), first)
+        return add_hook(self, self._backward_hooks, Hook(hook), first)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
         """`hook(module, grad_output)` before the module's backward; what it returns replaces grad_output."""
-        return add_hook(self._backward_pre_hooks, Hook(hook), prepend)
+        return add_hook(self, self._backward_pre_hooks, Hook(hook), prepend)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -178,14 +179,14 @@ class Hooked(Registry):
         return gated(watch.leave, out)
 
 
-def add_hook(hooks: dict[int, Hook], hook: Hook, first: bool) -> Handle:
-    """Registers a hook, before or after the ones that are there."""
-    handle = Handle(hooks, hook)
+def add_hook(module: Any, hooks: dict[int, Any], hook: Hook, first: bool) -> Handle:
+    """Registers a hook, before or after the ones that are there; how it wants to be called is kept apart, as PyTorch keeps it."""
+    handle = Handle(hooks, hook.call)
+    if hook.with_kwargs or hook.always:
+        module.__dict__.setdefault("_hook_kinds", {})[next(reversed(hooks))] = hook
     if first:
-        rest = {k: h for k, h in hooks.items() if h is not hook}
-        own = {k: h for k, h in hooks.items() if h is hook}
-        hooks.clear()
-        hooks.update({**own, **rest})
+        for key in list(hooks)[:-1]:
+            hooks[key] = hooks.pop(key)
     return handle
 
 

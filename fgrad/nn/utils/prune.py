@@ -88,8 +88,8 @@ class BasePruningMethod(ABC):
 
 def pruning_of(module: Any, name: str) -> tuple[Any, Any]:
     """(key, method) of the pruning hook of a tensor, or (None, None)."""
-    found = [(k, h.call) for k, h in module._forward_pre_hooks.items()
-             if isinstance(h.call, BasePruningMethod) and h.call._tensor_name == name]  # fmt: skip
+    found = [(k, h) for k, h in module._forward_pre_hooks.items()
+             if isinstance(h, BasePruningMethod) and h._tensor_name == name]  # fmt: skip
     if len(found) > 1:
         raise AssertionError(f"Avoid adding multiple pruning hooks to the same tensor {name} of module {module}. Use a PruningContainer.")
     return found[0] if found else (None, None)
@@ -389,4 +389,4 @@ def remove(module: Any, name: str) -> Any:
 
 def is_pruned(module: Any) -> bool:
     """True if this module or one below has a pruned tensor."""
-    return any(isinstance(h.call, BasePruningMethod) for m in module.modules() for h in m._forward_pre_hooks.values())
+    return any(isinstance(h, BasePruningMethod) for m in module.modules() for h in m._forward_pre_hooks.values())

@@ -100,7 +100,7 @@ def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
     key = hooked(module, SpectralNorm, name)
     if key is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks.pop(key).call.compute_weight(module, False).detach()
+    weight = module._forward_pre_hooks.pop(key).compute_weight(module, False).detach()
     for old in (name, name + "_u", name + "_v", name + "_orig"):
         delattr(module, old)
     module.register_parameter(name, Parameter(weight))

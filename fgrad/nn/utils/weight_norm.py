@@ -20,7 +20,7 @@ def norm_except(v: Any, dim: int) -> Any:
 def hooked(module: Any, kind: type, name: str) -> int | None:
     """The key of the pre-hook of this kind for this name."""
     for key, hook in module._forward_pre_hooks.items():
-        if isinstance(hook.call, kind) and getattr(hook.call, "name", None) == name:
+        if isinstance(hook, kind) and getattr(hook, "name", None) == name:
             return int(key)
     return None
 
@@ -72,7 +72,7 @@ def remove_weight_norm(module: Any, name: str = "weight") -> Any:
     key = hooked(module, WeightNorm, name)
     if key is None:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks.pop(key).call.compute_weight(module).detach()
+    weight = module._forward_pre_hooks.pop(key).compute_weight(module).detach()
     for old in (name, name + "_g", name + "_v"):
         delattr(module, old)
     module.register_parameter(name, Parameter(weight))
