@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fgrad.distributions import constraint_registry as constraint_registry
 from fgrad.distributions import constraints as constraints
+from fgrad.distributions import divergences as _divergences  # noqa: F401  # fills kl's pairs
 from fgrad.distributions import transforms as transforms
 from fgrad.distributions import utils as utils
 from fgrad.distributions.categories import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
@@ -11,6 +12,7 @@ from fgrad.distributions.constraint_registry import biject_to, transform_to
 from fgrad.distributions.counts import Bernoulli, Binomial, ContinuousBernoulli, Geometric, NegativeBinomial, Poisson
 from fgrad.distributions.distribution import Distribution, ExponentialFamily
 from fgrad.distributions.independent import Independent, MixtureSameFamily
+from fgrad.distributions.kl import kl_divergence, register_kl
 from fgrad.distributions.matrices import LKJCholesky, Wishart
 from fgrad.distributions.multivariate import LowRankMultivariateNormal, MultivariateNormal
 from fgrad.distributions.positive import Beta, Chi2, Dirichlet, Exponential, FisherSnedecor, Gamma
@@ -116,5 +118,7 @@ __all__ = [
     "Wishart",
     "biject_to",
     "identity_transform",
+    "kl_divergence",
+    "register_kl",
     "transform_to",
 ]

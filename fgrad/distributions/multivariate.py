@@ -8,6 +8,7 @@ from typing import Any
 from fgrad import functions as t
 from fgrad.distributions import constraints, draws
 from fgrad.distributions.distribution import Distribution, parameters
+from fgrad.distributions.kl import register_kl
 from fgrad.distributions.utils import lazy_property
 from fgrad.errors import ArgumentError
 from fgrad.functions.shape import broadcast_shapes
@@ -216,3 +217,43 @@ def low_rank_mahalanobis(parts: Any, x: Any) -> Any:
     """x' (W W' + diag(d))^-1 x, from the parts a LowRankMultivariateNormal keeps."""
     _, d, scaled, factor = parts
     return (x.square() / d).sum(-1) - mahalanobis(factor, (scaled @ x.unsqueeze(-1)).squeeze(-1))
+
+
+def _squares(x: Any) -> Any:
+    """The sum of the squares of a matrix's elements."""
+    return x.square().sum((-2, -1))
+
+
+def _whitened(q: Any, matrix: Any) -> Any:
+    """The sum of squares of S^-1/2 times a matrix, S the covariance of q."""
+    if isinstance(q, MultivariateNormal):
+        lead = broadcast_shapes(q._factor.shape[:-2], matrix.shape[:-2])
+        factor = q._factor.expand((*lead, *q._factor.shape[-2:]))
+        return _squares(solve_triangular(factor, matrix.expand((*lead, *matrix.shape[-2:])), upper=False))
+    _, d, scaled, factor = q._parts
+    inner = scaled @ matrix
+    lead = broadcast_shapes(factor.shape[:-2], inner.shape[:-2])
+    part = solve_triangular(factor.expand((*lead, *factor.shape[-2:])), inner.expand((*lead, *inner.shape[-2:])), upper=False)
+    return _squares(matrix / d.sqrt().unsqueeze(-1)) - _squares(part)
+
+
+def _halves(p: Any) -> tuple[Any, ...]:
+    """Matrices A, B, ... whose A A' + B B' + ... is the covariance."""
+    return (p._factor,) if isinstance(p, MultivariateNormal) else (p._parts[0], p._parts[1].sqrt().diag_embed())
+
+
+def _log_det(p: Any) -> Any:
+    return 2 * half_log_det(p._factor) if isinstance(p, MultivariateNormal) else p._log_det()
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+def _normals(p: Any, q: Any) -> Any:
+    if p.event_shape != q.event_shape:
+        raise ArgumentError("KL-divergence between two normal vectors with different event shapes cannot be computed", where=caller(), fix="use one size")
+    away = q.loc - p.loc
+    distance = mahalanobis(q._factor, away) if isinstance(q, MultivariateNormal) else low_rank_mahalanobis(q._parts, away)
+    trace = sum(_whitened(q, half) for half in _halves(p))
+    return 0.5 * (_log_det(q) - _log_det(p) + trace + distance - p.event_shape[0])
