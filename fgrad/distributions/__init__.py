@@ -5,6 +5,7 @@ from __future__ import annotations
 from fgrad.distributions import constraint_registry as constraint_registry
 from fgrad.distributions import constraints as constraints
 from fgrad.distributions import divergences as _divergences  # noqa: F401  # fills kl's pairs
+from fgrad.distributions import relaxed as _relaxed
 from fgrad.distributions import transforms as transforms
 from fgrad.distributions import utils as utils
 from fgrad.distributions.categories import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
@@ -52,6 +53,21 @@ from fgrad.distributions.transforms import (
     Transform,
     identity_transform,
 )
+from fgrad.functions.spellings import spelled as _spelled
+
+_FILES = """bernoulli:Bernoulli beta:Beta binomial:Binomial categorical:Categorical cauchy:Cauchy chi2:Chi2 continuous_bernoulli:ContinuousBernoulli
+    dirichlet:Dirichlet exp_family:ExponentialFamily exponential:Exponential fishersnedecor:FisherSnedecor gamma:Gamma
+    generalized_pareto:GeneralizedPareto geometric:Geometric gumbel:Gumbel half_cauchy:HalfCauchy half_normal:HalfNormal
+    inverse_gamma:InverseGamma kumaraswamy:Kumaraswamy laplace:Laplace lkj_cholesky:LKJCholesky log_normal:LogNormal
+    logistic_normal:LogisticNormal lowrank_multivariate_normal:LowRankMultivariateNormal mixture_same_family:MixtureSameFamily
+    multinomial:Multinomial multivariate_normal:MultivariateNormal negative_binomial:NegativeBinomial normal:Normal
+    one_hot_categorical:OneHotCategorical,OneHotCategoricalStraightThrough pareto:Pareto poisson:Poisson
+    relaxed_bernoulli:LogitRelaxedBernoulli,RelaxedBernoulli relaxed_categorical:ExpRelaxedCategorical,RelaxedOneHotCategorical
+    studentT:StudentT uniform:Uniform von_mises:VonMises weibull:Weibull wishart:Wishart"""
+_OTHERS = {"LogitRelaxedBernoulli": _relaxed.LogitRelaxedBernoulli, "ExpRelaxedCategorical": _relaxed.ExpRelaxedCategorical}
+for _entry in _FILES.split():
+    _file, _names = _entry.split(":")
+    globals()[_file] = _spelled(f"{__name__}.{_file}", {n: {**globals(), **_OTHERS}[n] for n in _names.split(",")})
 
 __all__ = [
     "AbsTransform",

@@ -41,11 +41,15 @@ def factor_of_inverse(precision: Any) -> Any:
     return solve_triangular(turned, eye.expand(precision.shape), upper=False)
 
 
+class MatrixError(ArgumentError, AssertionError):
+    """None or several matrices where one was asked for (PyTorch raises ValueError or, for Wishart, AssertionError)."""
+
+
 def one_matrix(where: dict[str, Any]) -> str:
-    """The name of the one matrix given.  Raises ArgumentError for none or several, or one of fewer than two dimensions."""
+    """The name of the one matrix given.  Raises MatrixError for none or several, ArgumentError for one of fewer than two dimensions."""
     given = [n for n, x in where.items() if x is not None]
     if len(given) != 1:
-        raise ArgumentError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.", where=caller(), fix="pass one of them")
+        raise MatrixError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.", where=caller(), fix="pass one of them")
     if where[given[0]].dim() < 2:
         raise ArgumentError(f"{given[0]} must be at least two-dimensional, with optional leading batch dimensions", where=caller(), fix="give float[..., n, n]")
     return given[0]

@@ -174,8 +174,6 @@ class Dirichlet(ExponentialFamily):
         total, n = a.sum(-1), a.shape[-1]
         return t.lgamma(a).sum(-1) - t.lgamma(total) - (n - total) * t.digamma(total) - ((a - 1) * t.digamma(a)).sum(-1)
 
-    _mean_carrier_measure = 0
-
     @property
     def _natural_params(self) -> Any:
         return (self.concentration,)
@@ -232,8 +230,6 @@ class Beta(ExponentialFamily):
 
     def _entropy(self) -> Any:
         return Dirichlet(self._both, validate_args=False).entropy()
-
-    _mean_carrier_measure = 0
 
     @property
     def _natural_params(self) -> Any:
