@@ -207,4 +207,25 @@ NAMESPACES: dict[str, str] = {  # path -> names
     "random": (
         "fork_rng get_rng_state initial_seed manual_seed seed set_rng_state thread_safe_generator"
     ),
+    "distributions": (
+        "AbsTransform AffineTransform Bernoulli Beta Binomial CatTransform Categorical Cauchy Chi2 ComposeTransform "
+        "ContinuousBernoulli CorrCholeskyTransform CumulativeDistributionTransform Dirichlet Distribution ExpTransform "
+        "Exponential ExponentialFamily FisherSnedecor Gamma GeneralizedPareto Geometric Gumbel HalfCauchy HalfNormal "
+        "Independent IndependentTransform InverseGamma Kumaraswamy LKJCholesky Laplace LogNormal LogisticNormal "
+        "LowRankMultivariateNormal LowerCholeskyTransform MixtureSameFamily Multinomial MultivariateNormal "
+        "NegativeBinomial Normal OneHotCategorical OneHotCategoricalStraightThrough Pareto Poisson "
+        "PositiveDefiniteTransform PowerTransform RelaxedBernoulli RelaxedOneHotCategorical ReshapeTransform "
+        "SigmoidTransform SoftmaxTransform SoftplusTransform StackTransform StickBreakingTransform StudentT "
+        "TanhTransform Transform TransformedDistribution Uniform VonMises Weibull Wishart biject_to identity_transform "
+        "kl_divergence register_kl transform_to"
+    ),
+    "distributions.constraints": (
+        "Constraint MixtureSameFamilyConstraint boolean cat corr_cholesky dependent dependent_property greater_than "
+        "greater_than_eq half_open_interval independent integer_interval interval is_dependent less_than lower_cholesky "
+        "lower_triangular multinomial nonnegative nonnegative_integer one_hot positive positive_definite "
+        "positive_integer positive_semidefinite real real_vector simplex square stack symmetric unit_interval"
+    ),
+    "distributions.utils": (
+        "broadcast_all clamp_probs lazy_property logits_to_probs probs_to_logits tril_matrix_to_vec vec_to_tril_matrix"
+    ),
 }
