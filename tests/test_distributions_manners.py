@@ -231,3 +231,18 @@ def test_paths_are_pytorchs() -> None:
     assert set(torch.distributions.__all__) == set(fgrad.distributions.__all__)
     assert set(torch.distributions.constraints.__all__) == set(fgrad.distributions.constraints.__all__)
     assert set(torch.distributions.transforms.__all__) == set(fgrad.distributions.transforms.__all__)
+
+
+def test_checks_of_parameters_record_no_program() -> None:
+    from fgrad.eager.capture import capture
+
+    d, x = fgrad.distributions, fgrad.tensor([0.25, 0.75])
+    with capture() as seen:
+        (d.Normal(x, x), d.Bernoulli(x), d.Dirichlet(x), d.Uniform(x - 1, 2.0).support.check(x))
+    assert len(seen.steps) <= 1
+
+    class Mine(type(d.constraints.positive)):  # type: ignore[misc]  # a check of one's own counts
+        def check(self, value: Any) -> Any:
+            return value > 100
+
+    assert not Mine(0.0)._holds(x)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fgrad.distributions import constraints as c
 from fgrad.distributions import transforms as x
-from fgrad.distributions.constraints import MissingFormError
+from fgrad.distributions.constraint import MissingFormError
 from fgrad.ir.apply import caller
 
 __all__ = ["ConstraintRegistry", "biject_to", "transform_to"]

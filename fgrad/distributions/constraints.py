@@ -6,13 +6,20 @@ of value's shape without those.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fgrad import functions as t
-from fgrad.errors import ArgumentError, FgradError
+from fgrad.distributions.constraint import (
+    Constraint,
+    MixtureSameFamilyConstraint,
+    _Dependent,
+    _DependentProperty,
+    _IndependentConstraint,
+    is_dependent,
+)
+from fgrad.eager.views import buffer_of
 from fgrad.functions import linalg
-from fgrad.ir.apply import caller
 
 __all__ = [
     "Constraint", "MixtureSameFamilyConstraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property", "greater_than",
@@ -23,131 +30,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-class MissingFormError(FgradError, NotImplementedError):
-    """A distribution, transform or constraint that has no such form."""
-
-
-class Constraint:
-    """The base of all; a constraint of one's own has `check`, and `is_discrete` and `event_dim` if they are not False and 0."""
-
-    is_discrete: Any = False
-    event_dim: Any = 0
-    _fields: tuple[str, ...] = ()
-
-    def check(self, value: Any) -> Any:
-        """Whether each element is inside: a bool tensor of `value`'s shape without the last `event_dim` dimensions."""
-        return self._inside(value)
-
-    def _inside(self, value: Any) -> Any:
-        raise MissingFormError(f"{self!r} has no check", where=caller(), fix="define check(self, value)")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__.lstrip('_')}({', '.join(f'{n}={getattr(self, n)}' for n in self._fields)})"
-
-
-class _Dependent(Constraint):
-    """A set that depends on other arguments; is_discrete and event_dim may be told beforehand."""
-
-    def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
-        self._is_discrete, self._event_dim = is_discrete, event_dim
-
-    def _told(self, name: str) -> Any:
-        value = getattr(self, f"_{name}")
-        if value is NotImplemented:
-            raise MissingFormError(f".{name} cannot be determined statically", where=caller(), fix=f"pass {name}= to dependent")
-        return value
-
-    @property
-    def is_discrete(self) -> Any:
-        """Whether the set is of whole numbers."""
-        return self._told("is_discrete")
-
-    @property
-    def event_dim(self) -> Any:
-        """Dimensions of one element."""
-        return self._told("event_dim")
-
-    def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> _Dependent:
-        given = [old if new is NotImplemented else new for old, new in ((self._is_discrete, is_discrete), (self._event_dim, event_dim))]
-        return _Dependent(is_discrete=given[0], event_dim=given[1])
-
-    def _inside(self, value: Any) -> Any:
-        raise ArgumentError("Cannot determine validity of dependent constraint", where=caller(), fix="ask the object that has the property")
-
-
-class _DependentProperty(property, _Dependent):
-    """A property that gives a constraint, and a dependent constraint where it is read from the class."""
-
-    def __init__(self, fn: Callable[..., Any] | None = None, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> None:
-        property.__init__(self, fn)
-        _Dependent.__init__(self, is_discrete=is_discrete, event_dim=event_dim)
-
-    def __call__(self, fn: Callable[..., Any]) -> Any:  # type: ignore[override]  # PyTorch's decorator
-        return _DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
-
-
-def is_dependent(constraint: Any) -> bool:
-    """True for a constraint that depends on other arguments."""
-    return isinstance(constraint, _Dependent)
-
-
-class _IndependentConstraint(Constraint):
-    """A constraint whose elements take `reinterpreted_batch_ndims` more dimensions: all must be there and inside."""
-
-    def __init__(self, base_constraint: Any, reinterpreted_batch_ndims: int) -> None:
-        self.base_constraint, self.reinterpreted_batch_ndims = base_constraint, reinterpreted_batch_ndims
-
-    @property
-    def is_discrete(self) -> Any:
-        """That of the base."""
-        return self.base_constraint.is_discrete
-
-    @property
-    def event_dim(self) -> Any:
-        """That of the base and the dimensions added."""
-        return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
-
-    def _inside(self, value: Any) -> Any:
-        found = self.base_constraint.check(value)
-        n = self.reinterpreted_batch_ndims
-        if found.dim() < n:
-            wanted = self.base_constraint.event_dim + n
-            raise ArgumentError(f"Expected value.dim() >= {wanted} but got {value.dim()}", where=caller(), fix="give a value with those dimensions")
-        return found.reshape(*found.shape[: found.dim() - n], -1).all(-1)
-
-    def __repr__(self) -> str:
-        return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
-
-
-class MixtureSameFamilyConstraint(Constraint):
-    """The set of samples of a mixture: those that any component can give."""
-
-    def __init__(self, base_constraint: Any) -> None:
-        self.base_constraint = base_constraint
-
-    @property
-    def is_discrete(self) -> Any:
-        """That of the components."""
-        return self.base_constraint.is_discrete
-
-    @property
-    def event_dim(self) -> Any:
-        """That of the components."""
-        return self.base_constraint.event_dim
-
-    def _inside(self, value: Any) -> Any:
-        at = value.dim() - self.event_dim
-        found = self.base_constraint.check(value.unsqueeze(at))
-        return found.reshape(*found.shape[:at], -1).all(-1)
-
-    def __repr__(self) -> str:
-        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
-
-
 class _Boolean(Constraint):
     """0 and 1."""
 
-    is_discrete = True
+    is_discrete, _by_operators = True, True
 
     def _inside(self, value: Any) -> Any:
         return (value == 0) | (value == 1)
@@ -173,12 +59,19 @@ class _Bounded(Constraint):
 
     lower_bound: Any
     upper_bound: Any
+    _by_operators = True
+
+    def _hosted(self) -> Any:
+        given = {n: getattr(self, n) for n in self._fields}
+        if not any(isinstance(x, t.Tensor) for x in given.values()):
+            return self
+        return type(self)(**{n: buffer_of(x) if isinstance(x, t.Tensor) else x for n, x in given.items()})
 
 
 class _IntegerInterval(_Bounded):
     """Whole numbers from lower_bound to upper_bound."""
 
-    is_discrete, _fields = True, ("lower_bound", "upper_bound")
+    is_discrete, _by_operators, _fields = True, False, ("lower_bound", "upper_bound")
 
     def _inside(self, value: Any) -> Any:
         return (value % 1 == 0) & (self.lower_bound <= value) & (value <= self.upper_bound)
@@ -187,7 +80,7 @@ class _IntegerInterval(_Bounded):
 class _IntegerLessThan(_Bounded):
     """Whole numbers up to upper_bound."""
 
-    is_discrete, _fields = True, ("upper_bound",)
+    is_discrete, _by_operators, _fields = True, False, ("upper_bound",)
 
     def _inside(self, value: Any) -> Any:
         return (value % 1 == 0) & (value <= self.upper_bound)
@@ -196,7 +89,7 @@ class _IntegerLessThan(_Bounded):
 class _IntegerGreaterThan(_Bounded):
     """Whole numbers from lower_bound on."""
 
-    is_discrete, _fields = True, ("lower_bound",)
+    is_discrete, _by_operators, _fields = True, False, ("lower_bound",)
 
     def _inside(self, value: Any) -> Any:
         return (value % 1 == 0) & (value >= self.lower_bound)
@@ -204,6 +97,8 @@ class _IntegerGreaterThan(_Bounded):
 
 class _Real(Constraint):
     """All numbers."""
+
+    _by_operators = True
 
     def _inside(self, value: Any) -> Any:
         return value == value
@@ -257,10 +152,10 @@ class _HalfOpenInterval(_Bounded):
 class _Simplex(Constraint):
     """Vectors of numbers of at least 0 whose sum is 1 (to 1e-6)."""
 
-    event_dim = 1
+    event_dim, _by_operators = 1, True
 
     def _inside(self, value: Any) -> Any:
-        return (value >= 0).all(-1) & ((value.sum(-1) - 1).abs() < 1e-6)
+        return (value >= 0).all(-1) & (abs(value.sum(-1) - 1) < 1e-6)
 
 
 class _Multinomial(Constraint):

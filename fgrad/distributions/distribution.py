@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from fgrad import functions as t
 from fgrad.distributions import constraints
-from fgrad.distributions.constraints import MissingFormError
+from fgrad.distributions.constraint import MissingFormError
 from fgrad.distributions.utils import broadcast_all, lazy_property, sum_rightmost, tracing
 from fgrad.errors import ArgumentError, need
 from fgrad.functions.dtypes import Size
@@ -87,7 +87,7 @@ class Distribution:
             if constraints.is_dependent(constraint) or lazy:
                 continue
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not constraint._holds(value):
                 raise ArgumentError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution {self!r} to satisfy the "
                     f"constraint {constraint!r}, but found invalid values:\n{value}", where=caller(), fix="give values of that kind",
@@ -247,7 +247,7 @@ class Distribution:
             warnings.warn(f"{type(self)} does not define `support` to enable sample validation. Please initialize the distribution with "
                           "`validate_args=False` to turn off validation.", stacklevel=4)  # fmt: skip
             return
-        if not support.check(value).all():
+        if not support._holds(value):
             raise ArgumentError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the support ({support!r}) of the "
                 f"distribution {self!r}, but found invalid values:\n{value}", where=caller(), fix="give values of the support, or validate_args=False",

@@ -7,7 +7,7 @@ from typing import Any
 
 from fgrad import functions as t
 from fgrad.distributions.categories import Categorical, OneHotCategorical
-from fgrad.distributions.constraints import MissingFormError
+from fgrad.distributions.constraint import MissingFormError
 from fgrad.distributions.counts import Bernoulli, Binomial, ContinuousBernoulli, Geometric, Poisson
 from fgrad.distributions.distribution import HALF_LOG_2PI, ExponentialFamily
 from fgrad.distributions.independent import Independent

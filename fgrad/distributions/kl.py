@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from fgrad.distributions.constraints import MissingFormError
+from fgrad.distributions.constraint import MissingFormError
 from fgrad.distributions.distribution import Distribution
 from fgrad.ir.apply import caller
 

@@ -12,7 +12,7 @@ from weakref import ref
 
 from fgrad import functions as t
 from fgrad.distributions import constraints
-from fgrad.distributions.constraints import MissingFormError
+from fgrad.distributions.constraint import MissingFormError
 from fgrad.distributions.utils import sum_rightmost
 from fgrad.errors import ArgumentError
 from fgrad.functions.dtypes import Size
