@@ -10,9 +10,13 @@ from fgrad.eager.arrays import as_dtype
 from fgrad.numpy import bfloat16, finfo, iinfo, issubdtype, result_type
 from fgrad.settings import current
 
-__all__ = ["bfloat16", "canonicalize_dtype", "finfo", "float0", "iinfo", "issubdtype", "itemsize_bits", "result_type", "scalar_type_of"]
+__all__ = ["bfloat16", "canonicalize_dtype", "finfo", "float0", "iinfo", "issubdtype", "itemsize_bits", "prng_key", "result_type", "scalar_type_of"]
 
 float0 = np.dtype([("float0", np.void, 0)])
+
+
+class prng_key:  # noqa: N801  # JAX's name
+    """The kind of JAX's typed keys, which no dtype is here: keys are uint32[2]."""
 
 
 def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> Any:

@@ -16,6 +16,11 @@ B = np.arange(6).reshape(2, 3) % 2 == 0
 U = np.asarray([1, 250, 3], "u1")
 INDEFINITE = np.asarray([[[1, 2], [2, 1]], [[2, 1], [1, 2]]], "f4")
 CASES = [
+    lambda m: m.asarray(F).astype("float16") * np.float32(2), lambda m: m.asarray(U) + np.int8(1), lambda m: m.asarray(F) * np.sqrt(np.float32(2)),
+    lambda m: m.subtract(np.uint8(1), np.uint8(2)), lambda m: m.asarray(I) + np.float16(1), lambda m: m.maximum(m.asarray(U), np.uint16(300)),
+    lambda m: m.setdiff1d(m.asarray([3, 1, 1, 5]), m.asarray([5, 9]), size=3), lambda m: m.setxor1d(m.asarray([3, 1, 1, 5]), m.asarray([5, 9]), size=2),
+    lambda m: m.intersect1d(m.asarray([3, 1, 1, 5]), m.asarray([5, 1]), size=3, fill_value=-1), lambda m: m.setxor1d(m.asarray([3, 1]), m.asarray([9]), size=5),
+    lambda m: m.intersect1d(m.asarray([3, 1, 1, 5]), m.asarray([5, 1]), size=3, return_indices=True),
     lambda m: m.reshape(m.asarray(X), -1, order="F"), lambda m: m.reshape(m.asarray(X), (4, -1), order="F"), lambda m: m.ravel(m.asarray(I), order="F"),
     lambda m: m.asarray(X).reshape((3, 8), order="F"), lambda m: m.asarray(B) @ m.asarray(B).T, lambda m: m.dot(m.asarray(B), m.asarray(B).T),
     lambda m: m.inner(m.asarray(B), m.asarray(B)), lambda m: m.tensordot(m.asarray(B), m.asarray(B), axes=2), lambda m: m.matmul(m.asarray(B), m.asarray(I[:3])),

@@ -315,3 +315,26 @@ def test_errors_say_what_to_do() -> None:
         optim.sgd(0.1).update(params, (), params)
     with pytest.raises(fgrad.errors.ArgumentError, match="no arguments of sgd"):
         optim.inject_hyperparams(optim.sgd, static_args="rate")
+
+
+def test_perturbed_functions() -> None:
+    """Other draws than optax's, so held against means known in closed form."""
+    from math import erf, exp, pi, sqrt
+
+    from fgrad import lax, random
+    from fgrad.optim import perturbations, tree, tree_utils
+
+    x, sigma = fgrad.numpy.asarray([0.05, -0.1, 0.0]), 0.1
+    for noise in (None, perturbations.Normal()):
+        g = perturbations.make_perturbed_fun(lambda x: fgrad.numpy.sum(fgrad.numpy.maximum(x, 0)), 20_000, sigma, noise)
+        slopes = [0.5 * (1 + erf(float(v) / sigma / sqrt(2))) for v in x]
+        mean = sum(float(v) * s + sigma * exp(-((float(v) / sigma) ** 2) / 2) / sqrt(2 * pi) for v, s in zip(x, slopes, strict=True))
+        assert abs(float(g(random.key(0), x)) - mean) < 0.01
+        np.testing.assert_allclose(fgrad.grad(g, argnums=1)(random.key(0), x), slopes, atol=0.03)
+    pick = perturbations.make_perturbed_fun(lambda t: fgrad.tree.map(lambda v: fgrad.nn.one_hot(v.argmax(), 3), t), 2000, 1.0, perturbations.Gumbel())
+    np.testing.assert_allclose(pick(random.key(1), {"a": x})["a"], fgrad.nn.softmax(x), atol=0.05)
+    assert tree_utils.tree_sum is tree.sum
+    assert set(tree_utils.__all__) <= set(dir(optax.tree_utils))
+    assert lax.add(1, 2) == 3
+    with pytest.raises(TypeError, match="same dtypes"):
+        lax.add(1, 1.0)

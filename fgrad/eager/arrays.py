@@ -98,11 +98,14 @@ def result_dtype(*xs: Any) -> Dtype:
     return out
 
 
+PYTHON = (np.float64, np.int64, np.complex128, np.bool_)
+
+
 def loose(x: Any) -> Any:
-    """Arrays of the face, and Python numbers as they are (NumPy scalars count as such)."""
+    """Arrays of the face, and Python numbers as they are; NumPy's scalars of Python's own types (as np.sqrt(2.0) gives) count as such."""
     if x.__class__ is FACES["array"] or x.__class__ in NUMBER:
         return x
-    return x.item() if isinstance(x, np.generic) else array_of(x)
+    return x.item() if x.__class__ in PYTHON else array_of(x)
 
 
 def binary(prim: Primitive, x: Any, y: Any, *, floating: bool = False) -> Any:

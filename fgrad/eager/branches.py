@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fgrad import tree
-from fgrad.eager.cell import Cell
 from fgrad.eager.closures import (
     Function,
     captures_of,
@@ -58,14 +56,12 @@ def cond(pred: Any, true_fun: Function, false_fun: Function, *operands: Any, ope
 
 
 def switch(index: Any, branches: Sequence[Function], *operands: Any, operand: Any = _ABSENT) -> Any:
-    """`branches[index](*operands)` (`operand=x` is one operand), the index clamped to 0..len - 1. Results as in `cond`; a Python int calls at once."""
+    """`branches[index](*operands)` (`operand=x` is one operand), the index clamped to 0..len - 1. Results as in `cond`."""
     operands = operands if operand is _ABSENT else (operand,)
     if not branches:
         raise ArgumentError("switch: no branches", where=caller(), fix="give at least one function")
     if len(branches) == 1:
         return branches[0](*operands)
-    if not isinstance(index, Cell | np.ndarray):
-        return branches[min(max(operator.index(index), 0), len(branches) - 1)](*operands)
     i = scalar(index, "switch", "index")
     if i._type.dtype.kind == "b" or i._type.inexact:
         raise ShapeError(f"switch: the index is {i._type}", where=caller(), fix="give an integer of shape ()")

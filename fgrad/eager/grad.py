@@ -19,6 +19,7 @@ from fgrad.errors import ShapeError, TreeError
 from fgrad.ir.apply import caller, constant
 from fgrad.ir.graph import Value, leaf, topological
 from fgrad.ir.operators import FUNCTIONS
+from fgrad.primitives.regions.custom import by_forward_rule
 from fgrad.transforms.batch import batch
 from fgrad.transforms.inline import substitute
 from fgrad.transforms.jvp import instantiate, push
@@ -107,7 +108,7 @@ def scalar_gradient(values: Sequence[Value], marks: Sequence[Value], operands: d
     real = [m for m in marks if m.type.inexact]
     grads = dict(zip(real, pull([values[0]], [one], real, [m for m in real if m in operands]), strict=True))
     full = [instantiate(grads.get(m), m.type) for m in marks]
-    return substitute([*values, *full], operands)
+    return substitute(by_forward_rule([*values, *full], real), operands)
 
 
 def grad(fun: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False,
@@ -181,7 +182,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
             cts = [leaf(v.type) for v in values[:n]]
             grads = pull(values[:n], cts, marks, list(operands))
             full = [instantiate(g, m.type) for g, m in zip(grads, marks, strict=True)]
-            return cts, substitute([*values, *full], operands)
+            return cts, substitute(by_forward_rule([*values, *full], marks), operands)
 
         cts, plain = memo(tape, ("vjp", n, tuple(values), tuple(marks)), make)
     linear = Linearised(tape, cts, plain[len(values) :], result_class(marked.cells))
@@ -332,7 +333,7 @@ def rows(ys: Sequence[Value], marks: Sequence[Value], operands: dict[Value, Valu
         kind = tensor_type(y)
         ct = leaf(kind)
         grads = [instantiate(g, m.type) for g, m in zip(pull([y], [ct], marks, list(operands)), marks, strict=True)]
-        for (g, moved), m in zip(batch(grads, {ct: basis(kind)}, kind.size), marks, strict=True):
+        for (g, moved), m in zip(batch(by_forward_rule(grads, marks), {ct: basis(kind)}, kind.size), marks, strict=True):
             full = g if moved else FUNCTIONS["broadcast_to"](g, shape=(kind.size, *m.shape))
             out.append(FUNCTIONS["reshape"](full, shape=(*kind.shape, *m.shape)))
     return out

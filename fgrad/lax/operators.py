@@ -78,6 +78,8 @@ def strict(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Operands of one dtype: arrays that differ are refused."""
     xs = [v if isinstance(v, bool | int | float | complex) else array_of(v) for v in (x, y)]
     cells = [v for v in xs if isinstance(v, Cell)]
+    if not cells and type(x) is not type(y):  # two Python numbers
+        cells = [array_of(v) for v in xs]
     if len(cells) == 2 and cells[0]._type.dtype != cells[1]._type.dtype:
         raise DtypeError(
             f"lax.{name} requires arguments to have the same dtypes, got {cells[0]._type}, {cells[1]._type}",
@@ -394,6 +396,5 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
 
 def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     """Matrix products over equal leading axes."""
-    n = array_of(lhs)._type.ndim - 2
-    lead = tuple(range(n))
+    lead = tuple(range(n := array_of(lhs)._type.ndim - 2))
     return dot_general(lhs, rhs, (((n + 1,), (n,)), (lead, lead)))

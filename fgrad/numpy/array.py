@@ -174,6 +174,20 @@ class ndarray(Described):  # noqa: N801  # NumPy's name
         """The array on a device (a name, or what `x.device` gives)."""
         return k.on(self, device)
 
+    def devices(self) -> set[Any]:
+        """{the device it is on}."""
+        return {self._type.device}
+
+    def copy_to_host_async(self) -> None:
+        """Nothing: reading it copies it."""
+
+    weak_type, is_fully_addressable, is_fully_replicated = False, True, True  # as of every array here
+
+    @property
+    def aval(self) -> TensorType:
+        """Its type."""
+        return self._type
+
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """fgrad.numpy, which follows the array API standard."""
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):

@@ -5,7 +5,7 @@ Stateful: rules < optimizer < moments, descents, scales, lbfgs, lr_scheduler < s
 """
 
 from fgrad.functions.spellings import spelled as _spelled
-from fgrad.optim import losses, lr_scheduler, schedules, swa_utils
+from fgrad.optim import losses, lr_scheduler, perturbations, schedules, swa_utils, tree_utils
 from fgrad.optim import trees as tree
 from fgrad.optim.aliases import (
     AsgdState,
@@ -327,6 +327,7 @@ __all__ = [
     "optimistic_gradient_descent",
     "partition",
     "periodic_update",
+    "perturbations",
     "piecewise_constant_schedule",
     "piecewise_interpolate_schedule",
     "polyak_sgd",
@@ -385,6 +386,7 @@ __all__ = [
     "swa_utils",
     "trace",
     "tree",
+    "tree_utils",
     "value_and_grad_from_state",
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",

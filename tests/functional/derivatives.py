@@ -252,3 +252,21 @@ def an_attention_block(jx: Any, np_: Any) -> Any:
         return (y - y.mean(-1, keepdims=True)) / np_.sqrt(y.var(-1, keepdims=True) + 1e-5)
 
     return block(p, x), jx.jit(jx.grad(lambda p: np_.sum(block(p, x) ** 3)))(p)
+
+
+@program
+def hessians_through_reverse_rules(jx: Any, np_: Any) -> Any:
+    """A custom_vjp whose fwd rule is written out can be differentiated once more, in either mode."""
+
+    @jx.custom_vjp
+    def f(x: Any) -> Any:
+        return np_.sin(x)
+
+    f.defvjp(lambda x: (np_.sin(x), np_.cos(x)), lambda c, g: (2 * c * g,))
+    x = np_.asarray([0.3, 0.7])
+
+    def total(x: Any) -> Any:
+        return np_.sum(f(x) ** 2)
+
+    once = jx.grad(total)
+    return [once(x), jx.hessian(total)(x), jx.jit(jx.hessian(total))(x), jx.jvp(once, (x,), (x,)), jx.grad(lambda x: np_.sum(once(x) ** 2))(x), jx.jacrev(once)(x)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from fgrad.errors import ForwardError, Where
 from fgrad.ir.apply import primitive
 from fgrad.ir.cost import totals
-from fgrad.ir.graph import Graph, Value, leaf
+from fgrad.ir.graph import Graph, Value, leaf, topological
 from fgrad.ir.hash import canonical_hash, intern
 from fgrad.ir.types import TensorType, TupleType, Type
 from fgrad.primitives.reduce import reduce_sum
@@ -25,6 +26,7 @@ from fgrad.primitives.regions.run import finish, graph_of, runner
 from fgrad.transforms.inline import inline, substitute
 from fgrad.transforms.jvp import Linear, Tangent, instantiate
 from fgrad.transforms.vjp import pull as pull_values
+from fgrad.transforms.vjp import reach
 
 Wrt = tuple[int, ...]
 
@@ -187,3 +189,18 @@ def custom_vjp(*xs: Any, graph: Graph, fwd: Graph, bwd: Graph, wrt: Wrt) -> Any:
     bwd: a graph over (residuals, cotangents of the inexact results) whose results are the cotangents of the operands
     `wrt`; the others count as constants.  Raises ShapeError if types differ, ForwardError in forward mode.
     """
+
+
+def by_forward_rule(outputs: list[Value], wrt: Sequence[Value]) -> list[Value]:
+    """`outputs` of a reverse pass with respect to `wrt`, in which values of custom_vjp are what their fwd rules gave.
+
+    So that the pass can be differentiated once more in forward mode, as those rules are written.
+    """
+    order = topological(outputs)
+    ruled = [v for v in order if v.prim is not None and v.prim.name == "custom_vjp"]
+    live = reach(order, wrt) if ruled else set()
+    for v in reversed(ruled):
+        if v in live:
+            found = inline(v.params[1], v.operands)
+            outputs = substitute(outputs, {x: found[x.params[0]] for x in order if x.operands == (v,)})
+    return outputs
