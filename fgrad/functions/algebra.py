@@ -20,6 +20,7 @@ from fgrad.functions.linalg import matrix_exp, matrix_power
 from fgrad.functions.matrices import QR, OldSingularValues, batched, into_each
 from fgrad.functions.norms import pinverse
 from fgrad.functions.random import normal_values
+from fgrad.functions.refusals import one_dtype
 from fgrad.functions.shape import flip, reshape, squeeze, unsqueeze
 from fgrad.functions.solving import cholesky_inverse, cholesky_solve, det, logdet, slogdet, triangular_solve
 from fgrad.functions.triangles import diagonal
@@ -122,6 +123,7 @@ def inner(input: Any, other: Any, *, out: Any = None) -> Any:
     """Sum of products over the last dimension of both; the product if one has none."""
     if not input._type.ndim or not other._type.ndim:
         return p.mul(input, other, out=out)
+    one_dtype("inner", input, other)
     if input._type.shape[-1] != other._type.shape[-1]:
         raise ShapeError(f"inner() the last dimension must match on both input tensors but got shapes {list(input._type.shape)} and "
                          f"{list(other._type.shape)}", where=caller(), fix="transpose one of them")  # fmt: skip

@@ -100,6 +100,9 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
     axis = axis_of(input, dim)
     n = input._type.shape[axis]
     if isinstance(indices_or_sections, Cell):
+        if indices_or_sections._type.dtype != np.int64 or indices_or_sections._type.ndim > 1:
+            raise ArgumentError(f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {indices_or_sections._type}",
+                                where=caller(), fix="use .long() of a number or a vector")  # fmt: skip
         indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]  # a tensor
     if isinstance(indices_or_sections, int):
         k = indices_or_sections
@@ -116,6 +119,8 @@ def _directed(name: str, x: Any, parts: Any, axis: int, least: int) -> tuple[Any
     if x._type.ndim < least:
         raise ShapeError(f"torch.{name} requires a tensor with at least {least} dimension{'s' * (least > 1)}, but got a tensor with "
                          f"{x._type.ndim} dimensions!", where=caller(), fix="use tensor_split")  # fmt: skip
+    if isinstance(parts, Cell) and not parts._type.shape:
+        parts = int(parts)  # type: ignore[call-overload]  # a tensor
     if isinstance(parts, int) and (parts <= 0 or x._type.shape[axis] % parts):
         raise ArgumentError(f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {x._type.shape[axis]} "
                             f"is not divisible by the split_size {parts}!", where=caller(), fix="use tensor_split")  # fmt: skip
@@ -330,6 +335,10 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 def renorm(input: Any, p: float, dim: int, maxnorm: float, *, out: Any = None) -> Any:
     """Each slice along `dim` scaled down to a p-norm of at most `maxnorm`."""
     axis = axis_of(input, dim)
+    if not p > 0:
+        raise ArgumentError("renorm: non-positive-norm not supported", where=caller(), fix="use p > 0")
+    if maxnorm < 0:
+        raise ArgumentError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}", where=caller(), fix="use 0 or more")
     if input._type.ndim < 2:
         raise ShapeError(f"renorm: input needs at least 2 dimensions, got {input._type.ndim} dimensions", where=caller(), fix="give a matrix")
     others = [i for i in range(input._type.ndim) if i != axis]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 from weakref import ref
@@ -144,6 +145,8 @@ def axis_of(x: Any, dim: int, extra: int = 0) -> int:
     limit = max(rank, 1)
     if dim.__class__ is int and -limit <= dim < limit:
         return int(dim % limit)
+    if isinstance(dim, Cell) and not dim._type.shape:
+        dim = operator.index(dim)
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise TypeError(f"dim must be an int, not {type(dim).__name__}")
     if not -limit <= dim < limit:
@@ -163,7 +166,7 @@ def axes_of(x: Any, dim: Any) -> tuple[int, ...]:
         return (axis,) if rank else ()
     if dim is None or (isinstance(dim, tuple | list) and not dim):
         return tuple(range(rank))
-    given = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
+    given = (dim,) if isinstance(dim, int | np.integer) or (isinstance(dim, Cell) and not dim._type.shape) else tuple(dim)
     found = [axis_of(x, d) for d in given]
     if len(set(found)) != len(found):
         raise ArgumentError(f"dim {found[0]} appears multiple times in the list of dims", where=caller(),

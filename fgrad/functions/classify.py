@@ -46,10 +46,11 @@ def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equa
     return close
 
 
-def nan_to_num(input: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Any = None) -> Any:
+def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None, *, out: Any = None) -> Any:
     """NaN, +inf and -inf replaced by numbers (the largest and smallest finite ones by default)."""
     if is_integer(input):
         return into(out, input.clone())
+    nan = 0.0 if nan is None else nan
     info = np.finfo(input._type.dtype) if input._type.dtype.kind != "V" else None
     top = float(info.max) if info is not None else 3.3895313892515355e38
     y = where(isnan(input), nan, input)

@@ -31,6 +31,7 @@ from fgrad.functions.random import (
     permutation_values,
     uniform_values,
 )
+from fgrad.functions.refusals import no_negative
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import Dtype
@@ -151,9 +152,7 @@ def from_dlpack(ext_tensor: Any) -> Any:
 
 def fill(shape: tuple[int, ...], value: Any, dtype: Dtype, device: Any, requires_grad: bool) -> Any:
     """One number everywhere."""
-    if min(shape, default=0) < 0:
-        raise ArgumentError(f"Trying to create tensor with negative dimension: {list(shape)}", where=caller(),
-                            fix="use sizes of 0 or more")  # fmt: skip
+    no_negative(shape)
     a, where = np.asarray(value).astype(dtype), device_of(device)
     key = ("full", shape, dtype, a.tobytes(), where)
     x = recorded(Tensor, key, lambda: _repeated(c.constant(a, device=where), shape))

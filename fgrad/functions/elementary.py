@@ -18,7 +18,7 @@ from fgrad.functions.classify import isinf
 from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.functions.pointwise import clamp, into, pow, sub
 from fgrad.functions.reductions import any as any_
-from fgrad.functions.refusals import tensors_only
+from fgrad.functions.refusals import floats_only, tensors_only
 from fgrad.functions.shape import reshape
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -118,6 +118,7 @@ def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
 
 def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
     """log2(2^input + 2^other) without overflow."""
+    floats_only("logaddexp2", input, other)
     return into(out, compose(e.logaddexp2, *_pair("logaddexp2", input, other, inexact=True)))
 
 

@@ -99,6 +99,8 @@ def outer(input: Any, vec2: Any, *, out: Any = None) -> Any:
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Any:
     """beta * input + alpha * mat1 @ mat2."""
     (first,) = casting.lower(input)
+    if not casting.USED:
+        one_dtype("addmm", input, mat1, mat2)
     return add(scaled(first, beta), scaled(mm(mat1, mat2), alpha), out=out)
 
 
@@ -165,6 +167,7 @@ def kron(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def cross(input: Any, other: Any, dim: int | None = None, *, out: Any = None) -> Any:
     """Cross product along a dimension of length 3 (the first of that length); the others broadcast."""
+    one_dtype("cross", input, other)
     shape = broadcast_shapes(input._type.shape, other._type.shape)
     if shape is None or input._type.ndim != other._type.ndim:
         raise ShapeError(f"inconsistent tensors dimensions input: {input._type} other: {other._type}", where=caller(),

@@ -16,6 +16,7 @@ from fgrad.functions.exchange import placed
 from fgrad.functions.formats import formatted
 from fgrad.functions.legacy import made
 from fgrad.functions.random import bernoulli, multinomial
+from fgrad.functions.refusals import real_value
 from fgrad.functions.shape import expand, flatten
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import dtype_of
@@ -55,6 +56,7 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
     s = self._type.shape
     if len(s) < 2:
         raise ShapeError("dimensions must larger than 1", where=caller(), fix="give a matrix")
+    real_value(self._type.dtype, fill_value)
     if len(s) > 2 and len(set(s)) > 1:
         raise ShapeError("all dimensions of input must be of equal length", where=caller(), fix="give a cube")
     step, inner = 1, 1

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record, record_items
 from fgrad.eager.views import buffer_of
-from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, RangeError, RuleError, ShapeError
 from fgrad.functions import return_types as rt
 from fgrad.functions.call import R, axis_of, coerce, compose, compose_many, convert, same, tensor_of
 from fgrad.functions.exchange import placed
@@ -73,7 +74,7 @@ def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = 
 @rt.returns(rt.topk)
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> MinMax:
     """(values, indices) of the `k` largest (smallest) along `dim`, in order."""
-    axis = axis_of(input, dim)
+    axis, k = axis_of(input, dim), operator.index(k)
     n = input._type.shape[axis] if input._type.shape else 1
     if not 0 <= k <= n:
         raise ArgumentError(f"selected index k out of range: k={k} of {n}", where=caller(), fix=f"use k from 0 to {n}")
@@ -182,6 +183,8 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, rule: s
         raise ShapeError(f"{name}() q must be a scalar or 1D tensor", where=caller(), fix="flatten q")
     if not isinstance(q, Cell) and not 0 <= float(q) <= 1:
         raise ArgumentError(f"{name}() q must be in the range [0, 1] but got {q}", where=caller(), fix="use 0 to 1")
+    if isinstance(q, Cell) and isinstance(q._data, np.ndarray) and not ((q._data >= 0) & (q._data <= 1)).all():
+        raise ArgumentError(f"{name}() q values must be in the range [0, 1]", where=caller(), fix="use 0 to 1")
     axis = 0 if dim is None else axis_of(x, dim)
     rows = flatten(x) if dim is None or not x._type.ndim else x
     if not rows._type.size:
@@ -286,8 +289,12 @@ def _edges(x: Any, bins: Any, limits: Any) -> Any:
     return np.linspace(low, high, int(bins) + 1)
 
 
-def histogram(input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None) -> Histogram:
+def histogram(input: Any, bins: Any = 100, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None) -> Histogram:
     """(counts, edges) of a number of equal bins of `range`, or of given edges; `density`: an integral of 1. Reads the numbers."""
+    if isinstance(bins, int) and bins <= 0:
+        raise ArgumentError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0", where=caller(), fix="use 1 or more")
+    if isinstance(bins, Cell) and bins._type.ndim != 1:
+        raise ShapeError(f"torch.histogram(): bins tensor should have one dimension, but got {bins._type}", where=caller(), fix="give a vector of edges")
     hist, edges = histogramdd(
         reshape(input, (-1, 1)), [bins], range=None if range is None else list(range),
         weight=None if weight is None else flatten(weight), density=density,
@@ -299,7 +306,7 @@ def histogram(input: Any, bins: Any, *, range: Any = None, weight: Any = None, d
 def histogramdd(input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False) -> Any:
     """(counts, edges for each dimension) of points float[n, d], as `histogram` counts them."""
     if kind(input._type.dtype) != "f":
-        raise DtypeError(f'"histogramdd" not implemented for {input.dtype}', where=caller(), fix="convert with .float()")
+        raise RuleError(f'"histogramdd" not implemented for {input.dtype}', where=caller(), fix="convert with .float()")
     n = input._type.shape[-1]
     each = [bins] * n if isinstance(bins, int) else list(bins)
     if len(each) != n:

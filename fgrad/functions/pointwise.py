@@ -20,7 +20,7 @@ from fgrad.errors import ArgumentError, DtypeError, RuleError
 from fgrad.functions.call import R, alike, become, binary, compose, convert, is_bool, is_integer, same, unary
 from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
-from fgrad.functions.refusals import divisible, factor_fits, tensors_only
+from fgrad.functions.refusals import condition_fits, divisible, factor_fits, floats_only, ordered, tensors_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
@@ -69,12 +69,13 @@ def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = 
     return op
 
 
-def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None, numbers: bool = True) -> Op:
+def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None, numbers: bool = True, check: Any = None) -> Op:
     p = R[prim or name]
 
     def op(input: Any, other: Any, *, out: Any = None) -> Any:
         if not numbers:
             tensors_only(name, input, other)
+        _ = check and check(input, other)
         return into(out, binary(p, input, other, floating=float_only))
 
     op.__name__ = op.__qualname__ = name
@@ -113,9 +114,9 @@ maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties ar
 minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.", numbers=False)
 atan2 = _binary("atan2", "Angle of the point (other, input).", numbers=False, float_only=True)
 arctan2 = atan2
-hypot = _binary("hypot", "sqrt(x^2 + y^2).", numbers=False, float_only=True)
+hypot = _binary("hypot", "sqrt(x^2 + y^2).", numbers=False, float_only=True, check=lambda x, y: floats_only("hypot", x, y))
 copysign = _binary("copysign", "|input| with the sign of other.", float_only=True)
-fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem")
+fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem", check=divisible)
 bitwise_and = _binary("bitwise_and", "Bits (truth values) of both.")
 bitwise_or = _binary("bitwise_or", "Bits (truth values) of either.")
 bitwise_xor = _binary("bitwise_xor", "Bits (truth values) of exactly one.")
@@ -131,8 +132,7 @@ def relu(input: Any, *, out: Any = None) -> Any:
     """max(x, 0), of numbers; derivative 0 at 0."""
     if input._type.dtype.kind == "b":
         raise DtypeError("Boolean inputs not supported for relu", where=caller(), fix="convert to a number type")
-    if input._type.dtype.kind == "c":
-        raise RuleError("clamp is not supported for complex types", where=caller(), fix="torch.view_as_real(input), or relu of real and imag")
+    ordered("clamp", input._type.dtype)
     return into(out, compose(c.relu, input))
 
 
@@ -270,6 +270,7 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:  # noqa: A0
 
 def frac(input: Any, *, out: Any = None) -> Any:
     """x - trunc(x)."""
+    floats_only("frac", input)
     return sub(input, trunc(input), out=out)
 
 
@@ -281,10 +282,10 @@ def sign(input: Any, *, out: Any = None) -> Any:
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """min(max(x, min), max); gradient 1 inside and on the bounds, NaN kept."""
     if min is None and max is None:
-        raise ArgumentError("torch.clamp: At least one of 'min' or 'max' must not be None", where=caller(),
-                            fix="give a bound")  # fmt: skip
+        raise ArgumentError("torch.clamp: At least one of 'min' or 'max' must not be None", where=caller(), fix="give a bound")
     given = [b for b in (min, max) if b is not None]
     d = result_numpy(input, *given)
+    ordered("clamp", d)
     if all_numbers(given):
         low, high = limits(min, max, d)
         x = convert(input, d)
@@ -332,6 +333,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     """input where condition, else other; with the condition alone, the indices where it holds (as nonzero does)."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
+    condition_fits(condition)
     mask = condition if condition._type.dtype.kind == "b" else ne(condition, 0)
     if not isinstance(input, Cell) and not isinstance(other, Cell):
         d = result_numpy(input, other)
@@ -384,6 +386,7 @@ def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
     """log(exp(input) + exp(other))."""
     tensors_only("logaddexp", input, other)
+    floats_only("logaddexp", input, other)
     return into(out, compose(c.logaddexp, *same((input, other), inexact_result(input, other))))
 
 

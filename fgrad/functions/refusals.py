@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.eager.cell import Cell
-from fgrad.errors import ArgumentError, DtypeError
+from fgrad.errors import ArgumentError, DtypeError, RangeError, RuleError, ShapeError
 from fgrad.functions.call import is_integer
 from fgrad.functions.dtypes import PYTHON, face_dtype
 from fgrad.ir.apply import caller
@@ -33,6 +33,50 @@ def factor_fits(d: Any, factor: Any) -> None:
         raise DtypeError("Boolean alpha only supported for Boolean results.", where=caller(), fix="give a number")
     if isinstance(factor, float) and d.kind in "iub":
         raise DtypeError("For integral input tensors, argument alpha must not be a floating point number.", where=caller(), fix="give an int")
+
+
+def floats_only(name: str, *xs: Any) -> None:
+    """RuleError for tensors of integers, of which PyTorch has no such operation."""
+    if both_integers(*xs):
+        raise RuleError(f'"{name}" not implemented for {face_dtype(xs[0]._type.dtype)}', where=caller(), fix="convert with .float()")
+
+
+def vector_index(name: str, index: Any) -> None:
+    """RangeError for an index of several dimensions."""
+    if index._type.ndim > 1:
+        raise RangeError(f"{name}(): Index is supposed to be a vector, but got dim: {index._type.ndim}", where=caller(), fix="flatten the index")
+
+
+def single_value(name: str, value: Any) -> None:
+    """ShapeError for a value that is a tensor with dimensions."""
+    if isinstance(value, Cell) and value._type.ndim:
+        raise ShapeError(f"{name} only supports a 0-dimensional value tensor, but got tensor with {value._type.ndim} dimension(s).",
+                         where=caller(), fix="give a number")  # fmt: skip
+
+
+def real_value(d: Any, value: Any) -> None:
+    """DtypeError for a complex number among real ones."""
+    if isinstance(value, complex) and d.kind != "c":
+        raise DtypeError(f"value cannot be converted to {face_dtype(d)} without overflow: it is complex", where=caller(), fix="use value.real")
+
+
+def no_negative(shape: tuple[int, ...]) -> None:
+    """ArgumentError for a size below 0."""
+    if min(shape, default=0) < 0:
+        raise ArgumentError(f"Trying to create tensor with negative dimension: {list(shape)}", where=caller(), fix="use sizes of 0 or more")
+
+
+def ordered(name: str, d: Any) -> None:
+    """RuleError for complex numbers, which have no order."""
+    if d.kind == "c":
+        raise RuleError(f"{name} is not supported for complex types", where=caller(), fix="take real and imag, or view_as_real")
+
+
+def condition_fits(condition: Any) -> None:
+    """DtypeError for a condition that is neither bool nor uint8."""
+    if condition._type.dtype.name not in ("bool", "uint8"):
+        raise DtypeError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {face_dtype(condition._type.dtype)}",
+                         where=caller(), fix="use condition.bool()")  # fmt: skip
 
 
 def both_integers(*xs: Any) -> bool:

@@ -16,6 +16,7 @@ from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.exchange import placed
 from fgrad.functions.inplace import of
 from fgrad.functions.pointwise import div, ne, where
+from fgrad.functions.refusals import no_negative
 from fgrad.functions.select import index_reduced, nonzero, scatter_with, truth
 from fgrad.functions.shape import broadcast_to, cat, flatten, narrow, reshape
 from fgrad.ir.apply import caller
@@ -150,6 +151,7 @@ def fill(input: Any, value: Any) -> Any:
 def _new(x: Any, size: tuple[Any, ...], value: Any, dtype: Any, device: Any, requires_grad: bool) -> Any:
     shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], Sequence) else tuple(size)
     d = x._type.dtype if dtype is None else as_numpy(dtype)
+    no_negative(shape)
     return placed(type(x)._result, np.full(shape, value).astype(d), x._device if device is None else device_of(device), requires_grad)
 
 

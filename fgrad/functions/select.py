@@ -15,6 +15,7 @@ from fgrad.functions.call import axis_of, compose, convert, is_integer, tensor_o
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into, truth
 from fgrad.functions.reductions import along, along_indices
+from fgrad.functions.refusals import single_value, vector_index
 from fgrad.functions.shape import expand, flatten, reshape
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.ir.operators import FUNCTIONS
@@ -47,6 +48,8 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """As gather, indices broadcast; the flattened tensor if dim is None."""
+    if indices._type.dtype.kind not in "iu" or (dim is not None and indices._type.dtype != INT64):
+        raise ArgumentError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices._type}", where=caller(), fix="use .long()")
     if dim is None:
         return along(flatten(input), 0, flatten(indices))
     axis = axis_of(input, dim)
@@ -65,8 +68,11 @@ def scatter_with(op: str, x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src at the index, combined by `op`."""
     check_index("scatter", x, index)
     axis = axis_of(x, dim)
+    if isinstance(src, Cell) and src._type.dtype != x._type.dtype:
+        raise DtypeError("scatter(): Expected self.dtype to be equal to src.dtype", where=caller(), fix="convert one of them")
     if op != "set" and x._type.dtype.kind == "b":
-        wide = scatter_with(op, convert(x, np.dtype("uint8")), dim, index, src)
+        byte = np.dtype("uint8")
+        wide = scatter_with(op, convert(x, byte), dim, index, convert(src, byte) if isinstance(src, Cell) else src)
         return convert(wide, np.dtype("bool"))
     if not isinstance(src, Cell):
         src = expand(convert(tensor_of(src, x), x._type.dtype), index._type.shape)
@@ -86,6 +92,7 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
 
 def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """The slices of dimension `dim` at `index`."""
+    vector_index("index_select", index)
     axis = axis_of(input, dim)
     return into(out, input[(slice(None),) * axis + (flatten(index),)])
 
@@ -93,6 +100,7 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """input with alpha * source[i] added to its slice index[i]."""
     axis = axis_of(input, dim)
+    vector_index("index_add_", index)
     if source._type.dtype != input._type.dtype:
         raise DtypeError("index_add_(): self and source expected to have the same dtype", where=caller(), fix="convert one of them")
     if input._type.dtype.kind == "b":
@@ -103,17 +111,20 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
 
 def index_reduced(x: Any, axis: int, index: Any, source: Any, op: str) -> Any:
     """x with source[i] combined into its slice index[i]."""
+    vector_index("index_reduce_", index)
     return compose(_index_rule, x, index, source, axis=axis, op=op)
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """input with its slice index[i] replaced by source[i]."""
+    vector_index("index_copy_", index)
     x, y = casting.widest(input, source)
     return compose(_index_rule, x, index, y, axis=axis_of(x, dim), op="set")
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """input with its slices at `index` filled with a number."""
+    single_value("index_fill_", value)
     axis = axis_of(input, dim)
     shape = tuple(index._type.size if i == axis else d for i, d in enumerate(input._type.shape))
     filled = expand(convert(tensor_of(value, input), input._type.dtype), shape)
@@ -149,6 +160,8 @@ def same_shape(x: Any, mask: Any) -> tuple[Any, Any]:
 
 def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     """The elements where mask, as a vector. Its size depends on values, so recording stops here."""
+    if mask._type.dtype.kind != "b":
+        raise DtypeError(f"masked_select: expected BoolTensor for mask, got {mask._type}", where=caller(), fix="use mask.bool()")
     shape = broadcast_shapes(input._type.shape, mask._type.shape)
     if shape is None:
         raise ShapeError(f"masked_select: {input._type} and {mask._type} do not broadcast", where=caller(), fix="match the shapes")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record
 from fgrad.eager.views import view_of
-from fgrad.errors import ArgumentError, ShapeError
+from fgrad.errors import ArgumentError, RuleError, ShapeError
 from fgrad.functions.call import R, axis_of, compose, same
 from fgrad.functions.dtypes import Size, result_numpy
 from fgrad.functions.formats import formatted
@@ -83,20 +84,24 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """One dimension as several; one of `sizes` may be -1."""
     s, a = input._type.shape, axis_of(input, dim)
-    inner = tuple(sizes)
+    inner = tuple(sizes) if isinstance(sizes, Iterable) else ()
+    if not inner:
+        raise ArgumentError("unflatten: sizes must be non-empty", where=caller(), fix="give a tuple of sizes")
     if -1 in inner:
         rest = math.prod(d for d in inner if d != -1)
         inner = tuple(s[a] // rest if d == -1 else d for d in inner)
     return view_as_shape(input, resolve(input, (*s[:a], *inner, *s[a + 1 :])))
 
 
-def squeeze(input: Any, dim: Any = None) -> Any:
+def squeeze(input: Any, dim: Any = None, *more: int) -> Any:
     """Without dimensions of length 1 (only those of `dim`, if given)."""
     s = input._type.shape
     if dim is None:
         gone = {i for i, d in enumerate(s) if d == 1}
     else:
-        asked = [axis_of(input, d) for d in (dim if isinstance(dim, tuple | list) else (dim,))]
+        asked = [axis_of(input, d) for d in (dim if isinstance(dim, tuple | list) else (dim, *more))]
+        if len({*asked}) != len(asked):
+            raise ArgumentError(f"dim {asked[0]} appears multiple times in the list of dims", where=caller(), fix="name each once")
         gone = {a for a in asked if s and s[a] == 1}
     return view_as_shape(input, tuple(d for i, d in enumerate(s) if i not in gone))
 
@@ -175,9 +180,9 @@ def expand(input: Any, *shape: Any) -> Any:
     return view_of(type(input)._result, input, R["broadcast_to"], (full,))
 
 
-def broadcast_to(input: Any, size: Any) -> Any:
+def broadcast_to(input: Any, *size: Any) -> Any:
     """expand(*size)."""
-    return expand(input, size)
+    return expand(input, *size)
 
 
 def broadcast_shapes(*shapes: Any) -> Size:
@@ -223,9 +228,14 @@ def tile(input: Any, *dims: Any) -> Any:
 def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
     """Each element `repeats` times in a row along `dim` (of the flattened tensor if None)."""
     if isinstance(repeats, Cell):
-        counts = repeats.numpy()
         base = flatten(input) if dim is None else input
         axis = axis_of(base, dim or 0)
+        if repeats._type.dtype.kind not in "iu":
+            raise RuleError(f'"repeat_interleave" not implemented for {repeats._type.dtype}', where=caller(), fix="use .long()")
+        if repeats._type.ndim > 1 or repeats._type.size not in (1, base._type.shape[axis]):
+            raise ShapeError(f"repeats must have the same size as input along dim, but got repeats of {repeats._type} for {base._type}",
+                             where=caller(), fix="give a number for each slice, or one")  # fmt: skip
+        counts = repeats.numpy()
         index = np.repeat(np.arange(base._type.shape[axis]), counts)
         return base[(slice(None),) * axis + (index,)]
     x = flatten(input) if dim is None else input
@@ -306,6 +316,8 @@ def select(input: Any, dim: int, index: int) -> Any:
 def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
     """Pieces of one size (the last may be smaller) or of given sizes along `dim`."""
     n = tensor._type.shape[axis_along("split", tensor, dim)]
+    if isinstance(split_size_or_sections, Cell) and not split_size_or_sections._type.shape:
+        split_size_or_sections = int(split_size_or_sections)  # type: ignore[call-overload]  # a tensor
     if isinstance(split_size_or_sections, int):
         k = split_size_or_sections
         if k <= 0:
@@ -328,7 +340,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """At most `chunks` pieces of equal size (the last may be smaller)."""
-    n = input._type.shape[axis_along("chunk", input, dim)]
+    n, chunks = input._type.shape[axis_along("chunk", input, dim)], operator.index(chunks)
     if chunks <= 0:
         raise ArgumentError(f"chunk expects `chunks` to be greater than 0, got: {chunks}", where=caller(), fix="use 1 or more")
     if not n:
@@ -353,11 +365,15 @@ def flip(input: Any, *dims: Any) -> Any:
 
 def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     """Elements moved along `dims`, those pushed out coming in at the other end."""
-    if dims is None:
+    if dims is None or dims == ():
+        if isinstance(shifts, tuple | list) and len(shifts) != 1:
+            raise ArgumentError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims: 0", where=caller(), fix="name the dimensions")
         return reshape(roll(flatten(input), shifts, 0), input._type.shape)
     x = input
-    pairs = zip(*(v if isinstance(v, tuple | list) else (v,) for v in (shifts, dims)), strict=True)
-    for k, d in pairs:
+    moves, along = (v if isinstance(v, tuple | list) else (v,) for v in (shifts, dims))
+    if len(moves) != len(along):
+        raise ArgumentError(f"shifts and dimensions must align. shifts: {len(moves)}, dims: {len(along)}", where=caller(), fix="give one shift a dimension")
+    for k, d in zip(moves, along, strict=True):
         n = x._type.shape[axis_of(x, d)]
         if n and k % n:
             x = cat([narrow(x, d, n - k % n, k % n), narrow(x, d, 0, n - k % n)], d)

@@ -30,6 +30,7 @@ from fgrad.functions.pointwise import (
     xlogy,
 )
 from fgrad.functions.reductions import log_softmax, logsumexp, softmax
+from fgrad.functions.refusals import floats_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import elementary as e
@@ -109,11 +110,13 @@ def zeta(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def gammainc(input: Any, other: Any, *, out: Any = None) -> Any:
     """The regularised lower incomplete gamma function P(input, other). Only `other` has a derivative."""
+    floats_only("igamma", input, other)
     return into(out, binary(R["igamma"], input, other, floating=True))
 
 
 def gammaincc(input: Any, other: Any, *, out: Any = None) -> Any:
     """The regularised upper incomplete gamma function Q(input, other). Only `other` has a derivative."""
+    floats_only("igammac", input, other)
     return into(out, binary(R["igammac"], input, other, floating=True))
 
 
@@ -137,6 +140,8 @@ def multigammaln(input: Any, p: int, *, out: Any = None) -> Any:
     """log of the multivariate gamma function of dimension `p`, for x > (p - 1) / 2."""
     if kind(input._type.dtype) == "b":
         raise DtypeError("The input tensor may not be a boolean tensor.", where=caller(), fix="convert to numbers")
+    if p < 1:
+        raise ArgumentError("p has to be greater than or equal to 1", where=caller(), fix="use p >= 1")
     return into(out, compose(q.multigammaln, _real("mvlgamma", input), p=int(p)))
 
 

@@ -31,6 +31,7 @@ from fgrad.functions.manners import CastMethods, MannerMethods
 from fgrad.functions.memory import MemoryMethods
 from fgrad.functions.ordering import OrderingMethods
 from fgrad.functions.printing import format_tensor
+from fgrad.functions.refusals import real_value, single_value
 from fgrad.functions.running import RunningMethods
 from fgrad.functions.scatters import ScatterMethods
 from fgrad.functions.special import SpecialMethods
@@ -54,8 +55,10 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
     def __setitem__(self, index: Any, value: Any) -> None:
         indexing.setitem(self, index, value, selects=True)
 
-    def view(self, *shape: Any) -> Any:
+    def view(self, *shape: Any, size: Any = None, dtype: Any = None) -> Any:
         """The same elements in another shape, sharing storage; `view(dtype)` reads the bits as another dtype."""
+        given = size if dtype is None else dtype
+        shape = shape if given is None else (*shape, given)
         if len(shape) == 1 and isinstance(shape[0], number_type):
             return record(type(self)._result, R["bitcast"], (self,), (shape[0].numpy,))
         return h.reshape(self, *shape)
@@ -162,6 +165,8 @@ class Tensor(ArrangeMethods, TriangleMethods, ComplexMethods, ElementaryMethods,
 
     def fill_(self, value: Any) -> Tensor:
         """Sets every element to a number."""
+        single_value("fill_", value)
+        real_value(self._type.dtype, value)
         return self.copy_(value)
 
     def zero_(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def _triangle(x: Any, *, k: int, upper: bool) -> Any:
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """The diagonal of two dimensions as a new last one."""
     a, b = axis_of(input, dim1), axis_of(input, dim2)
-    s = input._type.shape
+    s, offset = input._type.shape, operator.index(offset)
     n = max(0, min(s[a] + min(offset, 0), s[b] - max(offset, 0)))
     x = movedim(input, (a, b), (0, 1))
     i = np.arange(n)
@@ -58,6 +59,7 @@ def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
         raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input._type.ndim}D", where=caller(), fix="use diag_embed")
     if input._type.ndim == 2:
         return into(out, main_diagonal(input, diagonal))
+    diagonal = operator.index(diagonal)
     n = input._type.shape[0] + abs(diagonal)
     return into(out, compose(_diagonal_matrix, input, n=n, k=diagonal))
 
@@ -76,7 +78,7 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
         raise ArgumentError("diagonal dimensions cannot be identical", where=caller(), fix="name two dimensions")
     if not input._type.ndim:
         raise RangeError("diag_embed needs a tensor of at least one dimension", where=caller(), fix="give a vector")
-    y = compose(_embedded, input, k=int(offset))
+    y = compose(_embedded, input, k=operator.index(offset))
     return movedim(y, (-2, -1), (a, b))
 
 
