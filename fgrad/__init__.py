@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from fgrad import numpy as numpy
     from fgrad import ops as ops
     from fgrad import optim as optim
+    from fgrad import profiler as profiler
     from fgrad import random as random
     from fgrad import return_types as return_types
     from fgrad import scipy as scipy
@@ -78,7 +79,7 @@ __version__ = "0.1.0"
 _LAZY = (
     "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "core", "cpu", "cuda", "custom_batching",
     "custom_derivatives", "debug", "distributions", "dtypes", "fft", "flatten_util", "func", "functional", "hub",
-    "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops", "optim", "random", "return_types",
+    "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops", "optim", "profiler", "random", "return_types",
     "scipy", "signal", "sparse", "special", "stages", "test_util", "testing", "tree_util", "types", "typing", "utils",
     "version", "xpu",
 )  # fmt: skip

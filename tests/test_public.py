@@ -21,7 +21,7 @@ import pytest
 import fgrad
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["fgrad", "fgrad.distributions", "fgrad.fft", "fgrad.func", "fgrad.lax", "fgrad.linalg", "fgrad.nn", "fgrad.nn.functional", "fgrad.numpy", "fgrad.optim", "fgrad.random", "fgrad.special",
+ROOMS = ["fgrad", "fgrad.distributions", "fgrad.fft", "fgrad.func", "fgrad.lax", "fgrad.linalg", "fgrad.nn", "fgrad.nn.functional", "fgrad.numpy", "fgrad.optim", "fgrad.profiler", "fgrad.random", "fgrad.special",
          "fgrad.utils.data"]  # fmt: skip
 every_room = pytest.mark.parametrize("room", ROOMS)
 

@@ -20,6 +20,7 @@ from fgrad.transforms.inline import substitute
 
 OPAQUE = REGISTRY[structure.opaque.__name__]
 WATCHERS: list[Callable[[Graph, dict[int, int]], None]] = []  # told of every graph that runs
+TIMERS: list[Callable[[str, Graph], Callable[[], None]]] = []  # told when a program is compiled or run; what they give is called at the end
 FREED = object()  # history of a tensor whose graph backward() has consumed
 
 
@@ -62,11 +63,20 @@ class Entry:
             check_stale(tape, self.graph.inputs)
         self.seen += 1
         if self.seen == 1:
-            return checked(interpret(self.graph, buffers, self.donated))
+            return checked(timed("op by op", self.graph, lambda: interpret(self.graph, buffers, self.donated)))
         if self.program is None:
-            self.program = compile_graph(self.graph, self.donated)
-        result: list[Any] = checked(self.program(buffers))
-        return result
+            self.program = timed("compile", self.graph, lambda: compile_graph(self.graph, self.donated))
+        return checked(self.program(buffers) if not TIMERS else timed("run", self.graph, lambda: self.program(buffers)))
+
+
+def timed(stage: str, graph: Graph, work: Callable[[], Any]) -> Any:
+    """`work()`, its beginning and end told to TIMERS."""
+    ends = [begin(stage, graph) for begin in TIMERS]
+    try:
+        return work()
+    finally:
+        for end in ends:
+            end()
 
 
 def checked(arrays: list[Any]) -> list[Any]:

@@ -225,10 +225,10 @@ def call(s: Specialisation, leaves: Sequence[Any]) -> Any:
         arrays.append(data)
     program = s.program
     if program is None:
-        program = s.program = compile_graph(s.recorded.graph, donation(s))
+        program = s.program = engine.timed("compile", s.recorded.graph, lambda: compile_graph(s.recorded.graph, donation(s)))
     for watch in engine.WATCHERS:
         watch(s.recorded.graph, donation(s))
-    found = engine.checked(program(arrays))
+    found = engine.checked(program(arrays) if not engine.TIMERS else engine.timed("run", s.recorded.graph, lambda: program(arrays)))
     if s.donated:
         give_away([leaves[i] for i in s.donated])
     return s.build_out([concrete(c, a, k) for a, (c, k) in zip(found, s.outs, strict=True)])
@@ -254,10 +254,11 @@ def call_general(s: Specialisation, leaves: Sequence[Any]) -> Any:
         return out
     arrays = [settled(t, i in s.donated) for i, t in enumerate(everything)]
     if s.program is None:
-        s.program = compile_graph(recorded.graph, donation(s))
+        s.program = engine.timed("compile", recorded.graph, lambda: compile_graph(recorded.graph, donation(s)))
     for watch in engine.WATCHERS:
         watch(recorded.graph, donation(s))
-    found = engine.checked(s.program([*arrays, *random_buffers(recorded)]))
+    given = [*arrays, *random_buffers(recorded)]
+    found = engine.checked(engine.timed("run", recorded.graph, lambda: s.program(given)))
     give_away([leaves[i] for i in s.donated])
     if recorded.written:
         commit(recorded.written, found[recorded.n_out :])

@@ -32,7 +32,7 @@ WHY = {  # reason -> names
         "index storage_type native_channel_shuffle swap_in_optimizer_params_and_state enforce_grad_layout_policy GradientEdge Node "
         "allow_mutation_on_saved_tensors get_gradient_edge region_activation_memory_budget set_override_stale_capture_stream "
         "set_warn_on_accumulate_grad_stream_mismatch debug_unwrap Error Future export_opnames as_sparse_gradcheck CheckpointFunction "
-        "DefaultDeviceType GraphExecGroup get_device_states set_device_states thread_safe_generator variable",
+        "DefaultDeviceType GraphExecGroup get_device_states set_device_states thread_safe_generator variable DeviceType ExecutionTraceObserver",
     "what backward reads is chosen when the program is compiled: there is no moment to pack it": "saved_tensors_hooks",
     "versions count writes, which the engine sees itself": "increment_version",
     "backward is one compiled program; there are no threads of autograd": "set_multithreading_enabled",

@@ -228,4 +228,8 @@ NAMESPACES: dict[str, str] = {  # path -> names
     "distributions.utils": (
         "broadcast_all clamp_probs lazy_property logits_to_probs probs_to_logits tril_matrix_to_vec vec_to_tril_matrix"
     ),
+    "profiler": (
+        "DeviceType ExecutionTraceObserver ProfilerAction ProfilerActivity kineto_available profile record_function schedule "
+        "supported_activities tensorboard_trace_handler"
+    ),
 }
