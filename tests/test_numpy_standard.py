@@ -172,3 +172,61 @@ def test_files_and_text(tmp_path):
     assert xp.arange(4, dtype=xp.int32).view(xp.float32).dtype == xp.float32
     assert xp.roots(xp.asarray([0.0, 1.0, -3.0, 2.0, 0.0])).shape == (3,)
     assert float(xp.polyfit(xp.arange(4.0), xp.arange(4.0) * 2, 1, full=True)[0][0]) == pytest.approx(2)
+
+
+SKLEARN = [
+    lambda p, X, y: p.preprocessing.StandardScaler().fit_transform(X), lambda p, X, y: p.preprocessing.MinMaxScaler().fit_transform(X),
+    lambda p, X, y: p.preprocessing.Normalizer().fit_transform(X), lambda p, X, y: p.preprocessing.Binarizer().fit_transform(X),
+    lambda p, X, y: p.decomposition.PCA(2, svd_solver="full", whiten=True).fit_transform(X) ** 2,
+    lambda p, X, y: p.linear_model.Ridge(solver="svd").fit(X, X[:, 0] + 1).predict(X), lambda p, X, y: p.naive_bayes.GaussianNB().fit(X, y).predict_proba(X),
+    lambda p, X, y: p.discriminant_analysis.LinearDiscriminantAnalysis().fit(X, y).predict_proba(X), lambda p, X, y: p.metrics.f1_score(y, 1 - y),
+    lambda p, X, y: p.metrics.r2_score(X[:, 0], X[:, 1]), lambda p, X, y: p.metrics.pairwise.rbf_kernel(X, X), lambda p, X, y: p.metrics.log_loss(y, X[:, 0] ** 2 / 20),
+]  # fmt: skip
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", range(len(SKLEARN)))
+def test_scikit_learn_dispatches(case, monkeypatch):
+    sklearn = pytest.importorskip("sklearn")
+    for name in ("decomposition", "discriminant_analysis", "linear_model", "metrics", "naive_bayes", "preprocessing"):
+        pytest.importorskip(f"sklearn.{name}")
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(30, 4)).astype("f4")
+    labels = (data[:, 0] > 0).astype("i8")
+    want = SKLEARN[case](sklearn, data, labels)
+    with sklearn.config_context(array_api_dispatch=True):
+        got = SKLEARN[case](sklearn, xp.asarray(data), xp.asarray(labels))
+    assert isinstance(got, float | xp.ndarray)
+    np.testing.assert_allclose(np.asarray(got), want, rtol=1e-3, atol=1e-4)
+
+
+def test_copies_are_arrays_of_their_own():
+    x = xp.arange(3)
+    for y in (xp.asarray(x, copy=True), xp.astype(x, xp.int64), x.copy(), xp.asarray(x + 1, copy=True) - 1):
+        assert y is not x
+        assert y.tolist() == [0, 1, 2]
+    assert xp.asarray(x, copy=False) is xp.asarray(x) is xp.astype(x, xp.int64, copy=False) is x
+    for data in ([1, 2], np.arange(3)):
+        with pytest.raises(ValueError, match="takes a copy"):
+            xp.asarray(data, copy=False)
+    with pytest.raises(BufferError):
+        x.__dlpack__(dl_device=(2, 0))
+    assert float(fgrad.grad(lambda v: xp.asarray(v, copy=True) ** 2)(3.0)) == 6.0
+    writer = {"__name__": "array_api_extra.writer"}
+    exec("def write(x, i, v): x[i] = v", writer)
+    y, z = xp.asarray(x, copy=True), x * 2
+    writer["write"](y, y > 1, 7.9)
+    writer["write"](z, slice(None, 2), xp.asarray([5, 6]))
+    assert (x.tolist(), y.tolist(), z.tolist(), (y + z).tolist()) == ([0, 1, 2], [0, 1, 7], [5, 6, 4], [5, 7, 11])
+    with pytest.raises(TypeError, match="immutable"):
+        fgrad.jit(lambda v: writer["write"](v, 0, 1))(x)
+
+
+def test_products_of_vectors_alone():
+    with pytest.raises(ValueError, match=r"linalg\.cross"):
+        xp.linalg.cross(xp.ones(2), xp.ones(2))
+    with pytest.raises(ValueError, match=r"linalg\.outer"):
+        xp.linalg.outer(xp.ones((2, 2)), xp.ones(2))
+    assert xp.linalg.cross(xp.asarray([1.0, 0, 0]), xp.asarray([0, 1.0, 0])).tolist() == [0, 0, 1]
+    assert xp.linalg.outer(xp.asarray([1, 2]), xp.asarray([3])).tolist() == [[3], [6]]

@@ -40,6 +40,13 @@ def array_of(x: Any) -> Any:
     return as_cell(x)
 
 
+def another(x: Any) -> Any:
+    """A second array of the same numbers: an object of its own."""
+    if x._tape is None and x._data is not None:
+        return concrete(type(x)._result, x._data, x._type)
+    return wrap(type(x)._result, THREAD.tape, enter(THREAD.tape, x))
+
+
 def any_cell(data: Any) -> bool:
     """True if a nested sequence holds tensors."""
     return any(isinstance(x, Cell) or (isinstance(x, list | tuple) and any_cell(x)) for x in data)

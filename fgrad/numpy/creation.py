@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager import arrays
-from fgrad.eager.arrays import any_cell, array_of, as_dtype, call, face, shape_of
+from fgrad.eager.arrays import another, any_cell, array_of, as_dtype, call, face, shape_of
 from fgrad.eager.cell import Cell, concrete
 from fgrad.eager.convert import host_array
 from fgrad.eager.operands import compose, convert, default_float, number_dtype, recorded
@@ -58,8 +58,14 @@ def from_host(x: Any, dtype: Any) -> Any:
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, copy: bool | None = None, *, device: Any = None) -> Any:
-    """As array; an array of the face is returned itself."""
-    return on(array(a, dtype), device)
+    """As array; an array of the face is returned itself, unless copy.
+
+    copy=False: ValueError where that would take a copy, as data from outside and another dtype do.
+    """
+    x = on(array(a, dtype), device)
+    if copy is False and x is not a:
+        raise ArgumentError(f"asarray of {type(a).__name__} takes a copy", where=caller(), fix="leave copy=False out")
+    return another(x) if copy and x is a else x
 
 
 def filled(shape: tuple[int, ...], value: Any, dtype: Dtype) -> Any:
@@ -270,5 +276,5 @@ def indices(dimensions: Any, dtype: Any = None) -> Any:
 
 
 def copy(a: Any) -> Any:
-    """The array; arrays never change, so nothing is copied."""
-    return array_of(a)
+    """The same numbers as an array of its own."""
+    return another(array_of(a))

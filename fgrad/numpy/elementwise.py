@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from fgrad.eager.arrays import array_of, as_dtype, binary, call, loose, result_dtype, same, truth, unary
+from fgrad.eager.arrays import another, array_of, as_dtype, binary, call, loose, result_dtype, same, truth, unary
 from fgrad.eager.cell import Cell
 from fgrad.eager.operands import R, compose, convert, floating, is_integer
 from fgrad.errors import ArgumentError, DtypeError
@@ -386,9 +386,10 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     return y if max is None else minimum(y, max)
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
-    """The array in another dtype, on another device if given."""
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """The array in another dtype, on another device if given; copy=False: itself if it has that dtype."""
     y = convert(array_of(x), as_dtype(dtype))
+    y = another(y) if copy and y is x else y
     return y if device is None else call("transfer", y, device=Device(str(device)))
 
 

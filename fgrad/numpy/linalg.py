@@ -16,9 +16,10 @@ from fgrad.eager.arrays import array_of, axes_of, axis_of, reshape, same
 from fgrad.eager.operands import compose, compose_many, convert, floating
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.ir.apply import caller
+from fgrad.numpy import linear
 from fgrad.numpy.complexes import conj
 from fgrad.numpy.creation import diagonal as diagonal_of
-from fgrad.numpy.linear import cross, matmul, outer, tensordot, vecdot
+from fgrad.numpy.linear import matmul, tensordot, vecdot
 from fgrad.numpy.reductions import sum
 from fgrad.numpy.shape import broadcast_to, matrix_transpose, moveaxis
 from fgrad.primitives import composites as c
@@ -328,3 +329,20 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0 or n != math.prod(last):
         raise ShapeError(f"linalg.tensorinv: {x._type} with ind={ind} is not square", where=caller(), fix="choose another ind")
     return reshape(inv(reshape(x, (n, n))), (*last, *first))
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """The cross product along an axis of length 3. Raises ValueError for other lengths."""
+    a, b = array_of(x1), array_of(x2)
+    lengths = [t._type.shape[axis_of(t, axis)] for t in (a, b)]
+    if lengths != [3, 3]:
+        raise ShapeError(f"linalg.cross: axes of length {lengths}", where=caller(), fix="give vectors of 3 components, or use cross")
+    return linear.cross(a, b, axis=axis)
+
+
+def outer(x1: Any, x2: Any, /) -> Any:
+    """x1[i] * x2[j] of two vectors. Raises ValueError for other shapes."""
+    a, b = array_of(x1), array_of(x2)
+    if a._type.ndim != 1 or b._type.ndim != 1:
+        raise ShapeError(f"linalg.outer of {a._type} and {b._type}", where=caller(), fix="give two vectors, or use outer")
+    return linear.outer(a, b)
