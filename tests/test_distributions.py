@@ -146,3 +146,43 @@ def test_the_mode_of_kumaraswamy_is_where_the_density_is_highest() -> None:
     np.testing.assert_allclose(d.mode[:2].numpy(), best[:2].numpy(), atol=1e-3)
     assert fgrad.isnan(d.mode[2])
     assert d.mode[3] == 0
+
+
+def test_von_mises_around_another_angle() -> None:
+    fgrad.manual_seed(8)
+    x = fgrad.distributions.VonMises(fgrad.tensor(3.0), fgrad.tensor(4.0)).sample((4000,))
+    assert bool(((x >= -np.pi) & (x < np.pi)).all())
+    assert stats.kstest((x.numpy() - 3.0 + np.pi) % (2 * np.pi) - np.pi, stats.vonmises(4.0).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("dim", "concentration"), [(2, 0.7), (3, 2.0), (4, 1.0)])
+def test_correlations_of_lkj_are_beta(dim: int, concentration: float) -> None:
+    fgrad.manual_seed(8)
+    factor = fgrad.distributions.LKJCholesky(dim, concentration).sample((4000,))
+    r = (factor @ factor.mT).numpy()
+    law = stats.beta(concentration + dim / 2 - 1, concentration + dim / 2 - 1)
+    for i in range(dim):
+        for j in range(i):
+            assert stats.kstest((r[:, i, j] + 1) / 2, law.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["MultivariateNormal", "MultivariateNormal of a precision", "LowRankMultivariateNormal"])
+def test_normal_vectors_have_their_covariance(name: str) -> None:
+    fgrad.manual_seed(8)
+    d = Made(fgrad, next(c for c in CASES if c.name == name), "float64", False).d
+    np.testing.assert_allclose(np.cov(d.sample((40_000,)).numpy().T), d.covariance_matrix.numpy(), atol=0.06)
+
+
+def test_marginals_of_dirichlet_and_relaxed_draws() -> None:
+    fgrad.manual_seed(8)
+    x = fgrad.distributions.Dirichlet(fgrad.tensor([0.5, 2.0, 3.0])).sample((4000,)).numpy()
+    for i, a in enumerate((0.5, 2.0, 3.0)):
+        assert stats.kstest(x[:, i], stats.beta(a, 5.5 - a).cdf).pvalue > 1e-3
+    logit = fgrad.distributions.RelaxedBernoulli(fgrad.tensor(0.5), probs=fgrad.tensor(0.3)).sample((4000,)).logit()
+    assert stats.kstest(logit.numpy(), stats.logistic(np.log(0.3 / 0.7) / 0.5, 2.0).cdf).pvalue > 1e-3
+    p = fgrad.tensor([0.2, 0.3, 0.5])
+    best = fgrad.distributions.RelaxedOneHotCategorical(fgrad.tensor(0.5), p).sample((6000,)).argmax(-1)
+    index = fgrad.distributions.Categorical(p).sample((6000,))
+    counts = fgrad.distributions.Multinomial(6000, p).sample()
+    for found in (best.bincount(), index.bincount(), counts):
+        assert stats.chisquare(found.numpy(), 6000 * np.array([0.2, 0.3, 0.5])).pvalue > 1e-3

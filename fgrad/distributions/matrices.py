@@ -115,7 +115,7 @@ class LKJCholesky(Distribution):
     def _sample(self, shape: Any) -> Any:
         c, dim = self.concentration, self.dim
         row = t.arange(dim, dtype=c.dtype, device=c.device).sub(1).clamp(min=0)
-        a, b = (row + 0.5).expand(shape[:-1]), (c[..., None] + 0.5 * (dim - 2) - 0.5 * row).expand(shape[:-1])
+        a, b = (0.5 * row + 0.5).expand(shape[:-1]), (c[..., None] + 0.5 * (dim - 2) - 0.5 * row).expand(shape[:-1])
         radius = draws.dirichlet(t.stack([a, b], -1))[..., :1].sqrt()
         z = draws.normal(shape, c).tril(-1)
         below = radius * z / z.square().sum(-1, keepdim=True).clamp(min=t.finfo(c.dtype).tiny).sqrt()
