@@ -155,7 +155,7 @@ class Binomial(Odds):
 
     def __init__(self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         one_of(probs, logits)
-        self._given(probs, logits, validate_args, total_count=t.as_tensor(total_count).type_as(_tensor(probs, logits)))
+        self._given(probs, logits, validate_args, total_count=t.as_tensor(total_count).to(_tensor(probs, logits)))
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
@@ -209,7 +209,7 @@ class NegativeBinomial(Odds):
 
     def __init__(self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         one_of(probs, logits)
-        self._given(probs, logits, validate_args, total_count=t.as_tensor(total_count).type_as(_tensor(probs, logits)))
+        self._given(probs, logits, validate_args, total_count=t.as_tensor(total_count).to(_tensor(probs, logits)))
 
     def _mean(self) -> Any:
         return self.total_count * t.exp(self.logits)

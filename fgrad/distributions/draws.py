@@ -33,8 +33,9 @@ def inside(shape: Any, like: Any) -> Any:
     return uniform(shape, like).clamp(min=limits.tiny, max=1 - limits.eps / 2)
 
 
-def _key() -> Any:
-    return g.draw(FACES["array"], (2,))
+def _key(like: Any) -> Any:
+    """A key where `like` is."""
+    return g.draw(FACES["array"], (2,), None, like._device)
 
 
 def _tensor(drawn: Any, like: Any) -> Any:
@@ -44,7 +45,7 @@ def _tensor(drawn: Any, like: Any) -> Any:
 
 def log_gamma(a: Any) -> Any:
     """log of gamma draws of rate 1, one for each element of `a`."""
-    return _tensor(gammas.loggamma(_key(), a, None, a._type.dtype), a)
+    return _tensor(gammas.loggamma(_key(a), a, None, a._type.dtype), a)
 
 
 def gamma(a: Any) -> Any:
@@ -65,12 +66,12 @@ def index(logits: Any) -> Any:
 
 def poisson(rate: Any) -> Any:
     """Counts of mean `rate`, one for each element, in its dtype."""
-    return _tensor(counts.poisson(_key(), rate.detach(), dtype=np.float64), rate)
+    return _tensor(counts.poisson(_key(rate), rate.detach(), dtype=np.float64), rate)
 
 
 def binomial(count: Any, probs: Any) -> Any:
     """Successes of `count` trials, in the dtype of `probs`."""
-    return _tensor(counts.binomial(_key(), count.detach(), probs.detach(), dtype=np.float64), probs)
+    return _tensor(counts.binomial(_key(probs), count.detach(), probs.detach(), dtype=np.float64), probs)
 
 
 @jit
@@ -81,9 +82,9 @@ def _cosine(key: Any, kappa: Any, r: Any) -> Any:
         c = kappa * (r - cosine)
         return cosine, (c * (2 - c) > v) | (gammas.logs(c / v) + 1 >= c)
 
-    return counts.rejected(key, r._type.shape, propose)
+    return counts.rejected(key, r, propose)
 
 
 def cosine(kappa: Any, r: Any) -> Any:
     """Cosines of von Mises angles around 0, from float64 tensors of one shape: the concentration and Best & Fisher's r."""
-    return _tensor(_cosine(_key(), kappa.detach(), r.detach()), kappa)
+    return _tensor(_cosine(_key(kappa), kappa.detach(), r.detach()), kappa)

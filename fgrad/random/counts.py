@@ -30,8 +30,9 @@ def integer(dtype: Any) -> Any:
     return INT64 if dtype is int or dtype is None else as_dtype(dtype)
 
 
-def rejected(key: Any, shape: tuple[int, ...], propose: Any) -> Any:
-    """`propose(u, v) -> (k, taken)` with new uniform numbers until all are taken."""
+def rejected(key: Any, like: Any, propose: Any) -> Any:
+    """`propose(u, v) -> (k, taken)` with new uniform numbers, of the shape and device of a float64 array, until all are taken; NaN stays NaN."""
+    shape = like._type.shape
 
     def body(state: Any) -> Any:
         i, done, x = state
@@ -39,7 +40,7 @@ def rejected(key: Any, shape: tuple[int, ...], propose: Any) -> Any:
         k, taken = propose(open_unit(keys[0], shape, FLOAT64) - 0.5, open_unit(keys[1], shape, FLOAT64))
         return i + 1, done | taken, pick(done, x, k)
 
-    zero = shaped(0.0, shape, FLOAT64)
+    zero = like * 0
     return while_loop(lambda state: ~all_of(state[1]), body, (array_of(np.asarray(0, np.int32)), zero != zero, zero))[2]
 
 
@@ -75,7 +76,7 @@ def _poisson(key: Any, lam: Any) -> Any:
         weight = logs(v) + logs(1.1239 + 1.1328 / (b - 3.4)) - logs(a / (edge * edge) + b)
         return k, near | (~far & (weight <= bound))
 
-    return pick(few, low, rejected(keys[1], shape, propose))
+    return pick(few, low, rejected(keys[1], lam, propose))
 
 
 def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = int) -> Any:
@@ -93,7 +94,7 @@ def _binomial(key: Any, n: Any, p: Any) -> Any:
     ratio = p / (1 - p)
     start = call("exp", n * call("log1p", -p))
     low = walked(open_unit(keys[0], shape, FLOAT64), pick(few, start, 1.0), lambda k: call("maximum", n - k + 1, n * 0) / k * ratio)
-    k = pick(few, low, rejected(keys[1], shape, _transformed(pick(few, 40.0, n), pick(few, 0.5, p))))
+    k = pick(few, low, rejected(keys[1], p, _transformed(pick(few, 40.0, n), pick(few, 0.5, p))))
     return pick(flipped, n - k, k)
 
 
