@@ -17,7 +17,7 @@ import fgrad as fg
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
-DTYPES = "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128".split()
+DTYPES = "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128 uint16 uint32 uint64".split()
 
 
 def tree(t: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def tree(t: Any) -> dict[str, Any]:
         "turned": base.permute(2, 0, 1), "part": base[:, 1:, ::2], "0-d": t.tensor(3.5), "empty": t.zeros(0, 3),
         "parameter": t.nn.Parameter(t.ones(2)), "frozen": t.nn.Parameter(t.ones(2), requires_grad=False),
         "plain": [1, -2.5, "ä\n", None, True, (1, ("a",)), float("inf"), 2**40, -(2**70)], "ordered": OrderedDict(b=1, a=2),
-        "size": t.Size([2, 3]), "dtype": t.bfloat16, 7: {"nested": {}},
+        "more": [b"by\x80te", b"", 1 - 2j, {1, 2}, set(), [], (), {}], "size": t.Size([2, 3]), "dtype": t.bfloat16, 7: {"nested": {}},
     }  # fmt: skip
 
 
@@ -97,6 +97,34 @@ def test_a_checkpoint_goes_on_in_the_other_framework(here: Any, there: Any, tmp_
     opt2.load_state_dict(found["opt"])
     assert found["epoch"] == 3
     np.testing.assert_allclose(train(there, other, opt2, data[3:]), train(here, model, opt, data[3:]), rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+def test_sparse_tensors(tmp_path: Path) -> None:
+    dense = [[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]]
+    for make in ("to_sparse", "to_sparse_csr"):
+        theirs, mine = getattr(torch.tensor(dense), make)(), getattr(fg.tensor(dense), make)()
+        torch.save({"s": theirs}, tmp_path / "theirs.pt")
+        fg.save({"s": mine}, tmp_path / "mine.pt", format="torch")
+        got, back = fg.load(tmp_path / "theirs.pt")["s"], torch.load(tmp_path / "mine.pt", weights_only=True)["s"]
+        assert type(got) is type(mine)
+        assert back.layout == theirs.layout
+        assert got.to_dense().tolist() == back.to_dense().tolist() == dense
+    loose = torch.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,))
+    torch.save(loose, tmp_path / "loose.pt")
+    got = fg.load(tmp_path / "loose.pt")
+    assert not got.is_coalesced()
+    assert got.to_dense().tolist() == [3.0, 0.0, 0.0]
+
+
+def test_refusals_are_those_pickle_raises(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "module.pt")
+    for m in (fg, torch):
+        with pytest.raises(pickle.UnpicklingError):
+            m.load(tmp_path / "module.pt")
+    (tmp_path / "none.pt").write_bytes(b"garbage")
+    with pytest.raises(pickle.UnpicklingError):
+        fg.load(tmp_path / "none.pt")
 
 
 def test_one_tensor_in_two_places_stays_one(tmp_path: Path) -> None:

@@ -204,3 +204,34 @@ def test_any_sampler_gives_one_order_for_any_number_of_workers(sampler: str | No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert read(0) == read(1) == read(3)
+
+
+class Ten:
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, i: int) -> int:
+        return i
+
+
+REFUSED: list[Any] = [
+    lambda m, d: d.default_collate([np.ones(2), np.ones(3)]), lambda m, d: list(d.ChainDataset([Ten()])), lambda m, d: d.TensorDataset(m.arange(3), m.ones(2)),
+    lambda m, d: d.ConcatDataset([Ten(), Ten()])[-21], lambda m, d: d.ConcatDataset([Ten(), Ten()])[20], lambda m, d: d.ConcatDataset([]),
+    lambda m, d: d.WeightedRandomSampler([0, 1], 2, replacement=3), lambda m, d: d.BatchSampler(range(5), 2, 3), lambda m, d: d.RandomSampler(Ten(), replacement=2),
+    lambda m, d: d.DataLoader(Ten(), num_workers=1, multiprocessing_context=3), lambda m, d: d.DataLoader(Ten(), prefetch_factor=2),
+    lambda m, d: d.DataLoader(Ten(), num_workers=1, multiprocessing_context="nope"), lambda m, d: d.DataLoader(Ten(), timeout=-1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(REFUSED)))
+def test_refusals_are_of_torchs_classes(case: int) -> None:
+    with pytest.raises(Exception) as theirs:  # noqa: PT011
+        REFUSED[case](torch, torch.utils.data)
+    with pytest.raises(theirs.type):
+        REFUSED[case](fgrad, fgrad.utils.data)
+
+
+def test_sizes_of_datasets_together() -> None:
+    assert fgrad.utils.data.ConcatDataset.cumsum([Ten(), Ten()]) == torch.utils.data.ConcatDataset.cumsum([Ten(), Ten()]) == [10, 20]
+    with pytest.raises(AssertionError, match="prefetch_factor"):
+        fgrad.utils.data.DataLoader(Ten(), num_workers=1, prefetch_factor=0)

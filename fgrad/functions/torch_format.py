@@ -7,11 +7,12 @@ file of raw numbers for each storage (torch/serialization.py).
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import struct
 import sys
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from fgrad.eager.views import buffer_of
 from fgrad.errors import FgradError
 from fgrad.functions.dtypes import Size, face_dtype
 from fgrad.functions.dtypes import dtype as number_type
+from fgrad.functions.sparse import SparseCoo, SparseCsr, sparse_coo_tensor, sparse_csr_tensor
 from fgrad.functions.tensor import Parameter, Tensor
 from fgrad.ir.apply import caller
 from fgrad.ir.types import CPU, Device, TensorType
@@ -37,7 +39,7 @@ NAMES = {dtype: name for name, dtype in STORAGES.items() if name != "UntypedStor
 DTYPES = {"half": "float16", "float": "float32", "double": "float64", "long": "int64", "int": "int32", "short": "int16"}
 
 
-class FileError(FgradError, RuntimeError):
+class FileError(FgradError, RuntimeError, pickle.UnpicklingError):
     """A file is not what was asked for."""
 
 
@@ -66,17 +68,19 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name; everything unknown is refused by name."""
-        if module == "torch":
+        if (module, name) == ("torch.storage", "UntypedStorage") or module == "torch":
             if name in STORAGES:
                 return STORAGES[name]
-            if name in DTYPES or name in NAMES:
+            if name in DTYPES or name in NAMES or name in ("uint16", "uint32", "uint64"):
                 return face_dtype(DTYPES.get(name, name))
         known: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): OrderedDict, ("torch", "Size"): Size, ("torch", "device"): Device,
             ("torch._utils", "_rebuild_tensor_v2"): self.tensor, ("torch._utils", "_rebuild_tensor_v3"): self.tensor_of,
             ("torch._utils", "_rebuild_parameter"): self.parameter,
             ("torch._utils", "_rebuild_parameter_with_state"): self.parameter,
-            ("torch.serialization", "_get_layout"): str, ("builtins", "set"): set, ("__builtin__", "set"): set,
+            ("torch._utils", "_rebuild_sparse_tensor"): self.sparse, ("torch.serialization", "_get_layout"): str, ("builtins", "set"): set,
+            ("__builtin__", "set"): set, ("builtins", "complex"): complex, ("__builtin__", "complex"): complex, ("collections", "Counter"): Counter,
+            ("_codecs", "encode"): _latin, ("__builtin__", "bytes"): _empty,
         }  # fmt: skip
         found = known.get((module, name))
         if found is None:
@@ -107,6 +111,16 @@ class _Reader(pickle.Unpickler):
         x = concrete(Tensor, a, TensorType(a.shape, a.dtype), bool(requires_grad) and a.dtype.kind in "fcV")
         return x if self.device is CPU else x.to(self.device)
 
+    def sparse(self, layout: str, data: Any) -> Any:
+        """_rebuild_sparse_tensor: (indices, values, size, coalesced) or (crow indices, columns, values, size)."""
+        if layout == "torch.sparse_coo":
+            indices, values, size = data[:3]
+            x = sparse_coo_tensor(indices, values, size)
+            return x.coalesce() if len(data) > 3 and data[3] else x
+        if layout != "torch.sparse_csr":
+            raise _refuse(f"a tensor of layout {layout}")
+        return sparse_csr_tensor(*data[:4])
+
     def parameter(self, data: Any, requires_grad: Any = True, *rest: Any) -> Any:
         """_rebuild_parameter."""
         return Parameter(data, bool(requires_grad))
@@ -121,6 +135,18 @@ def _strided(flat: Any, offset: int, size: tuple[int, ...], stride: tuple[int, .
     if 0 in size:
         return np.empty(size, flat.dtype)
     return np.array(np.lib.stride_tricks.as_strided(flat[offset:], size, [s * flat.itemsize for s in stride]), order="C")
+
+
+def _empty() -> bytes:
+    """b"", which protocol 2 writes as a call of bytes."""
+    return b""
+
+
+def _latin(text: Any, encoding: Any) -> bytes:
+    """_codecs.encode, which protocol 2 writes bytes by."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise _refuse(f"text in {str(encoding)[:20]!r}")
+    return text.encode("latin1")
 
 
 def _text(archive: zipfile.ZipFile, name: str, default: str) -> str:
@@ -181,6 +207,12 @@ class _Writer:
         elif isinstance(x, str):
             raw = x.encode("utf-8", "surrogatepass")
             w(b"X" + struct.pack("<I", len(raw)) + raw)
+        elif isinstance(x, bytes):
+            self.name("_codecs", "encode")
+            self.call((x.decode("latin1"), "latin1"))
+        elif isinstance(x, complex):
+            self.name("__builtin__", "complex")
+            self.call((x.real, x.imag))
         elif isinstance(x, number_type):
             self.name("torch", x.name)
         elif isinstance(x, Size):
@@ -190,8 +222,13 @@ class _Writer:
             self.container(x)
 
     def container(self, x: Any) -> None:
-        """Lists, tuples and dicts."""
-        if isinstance(x, list):
+        """Lists, tuples, sets and dicts; sparse tensors."""
+        if isinstance(x, SparseCoo | SparseCsr):
+            self.sparse(x)
+        elif isinstance(x, set):
+            self.name("__builtin__", "set")
+            self.call((list(x),))
+        elif isinstance(x, list):
             self.out.write(b"]")
             self.group(x, b"e")
         elif isinstance(x, tuple):
@@ -213,6 +250,17 @@ class _Writer:
         """REDUCE: the function before, on these arguments."""
         self.group(args, b"t")
         self.out.write(b"R")
+
+    def sparse(self, x: Any) -> None:
+        """_rebuild_sparse_tensor."""
+        coo = isinstance(x, SparseCoo)
+        parts = (x._indices(), x._values()) if coo else (x.crow_indices(), x.col_indices(), x.values())
+        self.name("torch._utils", "_rebuild_sparse_tensor")
+        self.out.write(b"(")
+        self.name("torch.serialization", "_get_layout")
+        self.call((f"torch.sparse_{'coo' if coo else 'csr'}",))
+        self.value((*parts, Size(x.shape), *((x.is_coalesced(),) if coo else ())))
+        self.out.write(b"tR")
 
     def shared(self, x: Any) -> None:
         """A tensor, once."""
@@ -237,19 +285,19 @@ class _Writer:
         """_rebuild_tensor_v2 on a storage of its own."""
         a = buffer_of(x)
         storage = NAMES.get(a.dtype.name)
-        if storage is None:
-            raise FileError(f"save: PyTorch has no storage of {a.dtype.name}", where=caller(), fix="convert the tensor")
-        strides = [s // a.itemsize for s in np.empty(a.shape, a.dtype).strides]
-        self.name("torch._utils", "_rebuild_tensor_v2")
+        strides = tuple(math.prod(max(n, 1) for n in a.shape[i + 1 :]) for i in range(a.ndim))
+        self.name("torch._utils", "_rebuild_tensor_v2" if storage else "_rebuild_tensor_v3")
         self.out.write(b"((")
         self.value("storage")
-        self.name("torch", storage)
-        for v in (str(len(self.storages)), "cpu", a.size):
+        self.name("torch" if storage else "torch.storage", storage or "UntypedStorage")
+        for v in (str(len(self.storages)), "cpu", a.size if storage else a.nbytes):
             self.value(v)
         self.out.write(b"tQ")
-        for v in (0, tuple(a.shape), tuple(strides), requires_grad):
+        for v in (0, tuple(a.shape), strides, requires_grad):
             self.value(v)
         self.ordered()
+        if not storage:  # whole numbers without a storage of their own: the dtype follows
+            self.value(face_dtype(a.dtype.name))
         self.out.write(b"tR")
         self.storages.append(np.array(a, order="C").tobytes())
 

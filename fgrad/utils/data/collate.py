@@ -33,7 +33,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, str | bytes):  # np.str_ and np.bytes_ too
         return batch
     if isinstance(first, np.ndarray | np.generic) and numeric(first):
-        return tensor(np.stack([np.asarray(x) for x in batch]))
+        arrays = [np.asarray(x) for x in batch]
+        check_sizes(arrays)
+        return tensor(np.stack(arrays))
     if isinstance(first, bool | int):
         return tensor(batch)
     if isinstance(first, float):
@@ -94,14 +96,17 @@ def stacked(batch: Sequence[Any]) -> Any:
     """Tensors stacked; plain numbers are copied at once, so that a batch is one buffer."""
     if any(x.requires_grad for x in batch):
         return stack(batch)
-    shape = batch[0]._type.shape
-    if any(x._type.shape != shape for x in batch):
-        raise ShapeError(
-            f"stack expects each tensor to be equal size, but got {sorted({tuple(x.shape) for x in batch})}", where=caller(),
-            fix="pad the examples, or pass collate_fn=",
-        )  # fmt: skip
+    check_sizes(batch)
     a = np.stack([buffer_of(x) for x in batch])
     return concrete(Tensor, a, TensorType(a.shape, a.dtype))
+
+
+def check_sizes(batch: Sequence[Any]) -> None:
+    """PyTorch's refusal of examples of different shapes."""
+    shapes = {tuple(x.shape) for x in batch}
+    if len(shapes) > 1:
+        raise ShapeError(f"stack expects each tensor to be equal size, but got {sorted(shapes)}", where=caller(),
+                         fix="pad the examples, or pass collate_fn=")  # fmt: skip
 
 
 def default_convert(data: Any) -> Any:

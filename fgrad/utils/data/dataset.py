@@ -9,11 +9,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from fgrad.errors import ArgumentError, RangeError, ShapeError
+from fgrad.errors import ArgumentError, RangeError
 from fgrad.ir.apply import caller
 from fgrad.utils.data.sampler import host_rng
 
 T = TypeVar("T", covariant=True)
+
+
+class DatasetError(ArgumentError, AssertionError):
+    """Datasets that do not go together (PyTorch asserts that they do)."""
+
+
+class PlaceError(RangeError, ValueError):
+    """An index that a dataset does not have."""
 
 
 class Dataset(Generic[T]):
@@ -46,7 +54,7 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
 
     def __init__(self, *tensors: Any) -> None:
         if len({t.shape[0] for t in tensors}) > 1:
-            raise ShapeError(
+            raise DatasetError(
                 f"Size mismatch between tensors: {[t._type for t in tensors]}", where=caller(),
                 fix="give tensors of one first dimension",
             )  # fmt: skip
@@ -112,10 +120,15 @@ class ConcatDataset(Dataset[Any]):
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ArgumentError("datasets should not be an empty iterable", where=caller(), fix="give at least one")
+            raise DatasetError("datasets should not be an empty iterable", where=caller(), fix="give at least one")
         if any(isinstance(d, IterableDataset) for d in self.datasets):
-            raise ArgumentError("ConcatDataset does not support IterableDataset", where=caller(), fix="use ChainDataset")
-        self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))
+            raise DatasetError("ConcatDataset does not support IterableDataset", where=caller(), fix="use ChainDataset")
+        self.cumulative_sizes = self.cumsum(self.datasets)
+
+    @staticmethod
+    def cumsum(sequence: Iterable[Any]) -> list[int]:
+        """The number of examples up to the end of each dataset."""
+        return list(itertools.accumulate(len(d) for d in sequence))
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
@@ -123,7 +136,8 @@ class ConcatDataset(Dataset[Any]):
     def __getitem__(self, index: int) -> Any:
         n = len(self)
         if not -n <= index < n:
-            raise RangeError(f"index {index} of a dataset of {n}", where=caller(), fix=f"use {-n} to {n - 1}")
+            problem = "absolute value of index should not exceed dataset length: " if index < 0 else ""
+            raise PlaceError(f"{problem}index {index} of a dataset of {n}", where=caller(), fix=f"use {-n} to {n - 1}")
         index %= n
         which = bisect.bisect_right(self.cumulative_sizes, index)
         return self.datasets[which][index - (self.cumulative_sizes[which - 1] if which else 0)]
@@ -150,7 +164,7 @@ class ChainDataset(IterableDataset[Any]):
     @staticmethod
     def _check(dataset: Any) -> None:
         if not isinstance(dataset, IterableDataset):
-            raise ArgumentError(f"ChainDataset only supports IterableDataset, found {type(dataset).__name__}",
+            raise DatasetError(f"ChainDataset only supports IterableDataset, found {type(dataset).__name__}",
                                 where=caller(), fix="use ConcatDataset for datasets with indices")  # fmt: skip
 
     def __len__(self) -> int:

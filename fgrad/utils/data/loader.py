@@ -142,6 +142,8 @@ class DataLoader:
             problem = "prefetch_factor option could only be specified in multiprocessing: let num_workers > 0"
         elif prefetch is not None and prefetch < 0:
             problem = "prefetch_factor option should be non-negative"
+        elif prefetch == 0:
+            raise AssertionError("prefetch_factor must be greater than 0")
         elif workers == 0 and persistent:
             problem = "persistent_workers option needs num_workers > 0"
         elif workers == 0 and context is not None:
@@ -149,7 +151,7 @@ class DataLoader:
         elif isinstance(context, str) and context not in (known := mp.get_all_start_methods()):
             problem = f"multiprocessing_context option should specify a valid start method in {known}, but got {context!r}"
         elif not isinstance(context, str | mp.context.BaseContext | None):
-            problem = f"multiprocessing_context option should be a context object or the name of one, but got {context!r}"
+            raise TypeError(f"multiprocessing_context option should be a context object or the name of one, but got {context!r}")
         if problem:
             raise ArgumentError(problem, where=caller(), fix="drop the option, or use workers")
 

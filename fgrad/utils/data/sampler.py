@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from fgrad.eager.generator import DEFAULT, Generator
-from fgrad.errors import ArgumentError
+from fgrad.errors import ArgumentError, DtypeError
 from fgrad.ir.apply import caller
 
 T = TypeVar("T", covariant=True)
@@ -23,7 +23,11 @@ def host_rng(generator: Generator | None) -> np.random.Generator:
 def check_flag(name: str, value: Any) -> None:
     """PyTorch's refusal of what is no bool."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} should be a boolean value, but got {name}={value}")
+        raise FlagError(f"{name} should be a boolean value, but got {name}={value}", where=caller(), fix="use True or False")
+
+
+class FlagError(DtypeError, ValueError):
+    """No bool where one is asked for (PyTorch's samplers raise TypeError or ValueError)."""
 
 
 class Sampler(Generic[T]):
