@@ -170,3 +170,18 @@ def test_nothing_is_left_behind() -> None:
     prof.stop()
     assert not P.kineto_available()
     assert P.supported_activities() == {P.ProfilerActivity.CPU}
+
+
+def test_the_former_form() -> None:
+    old = fgrad.autograd.profiler
+    with old.profile(use_cuda=False, record_shapes=True) as prof, old.record_function("range"):
+        fgrad.ones(4).exp().sum().item()
+    assert "range" in prof.table(sort_by="self_cpu_time_total")
+    assert prof.total_average().count == len(prof.function_events) >= 2
+    assert prof.self_cpu_time_total == pytest.approx(sum(e.self_cpu_time_total for e in prof.key_averages()))
+    with pytest.raises(ValueError, match="reentrant"), prof:
+        pass
+    with old.profile(enabled=False) as off:
+        assert off is None
+    assert old.record_function is P.record_function
+    assert engine.TIMERS == []

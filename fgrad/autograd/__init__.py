@@ -1,6 +1,6 @@
 """PyTorch's autograd namespace: grad, backward, Function, grad modes, checks, Variable (its old name for a tensor).
 
-Inside, none importing another: anomaly_mode, forward_ad, function, functional, grad_mode, gradcheck, graph. Imports functions.
+Inside, none importing another: anomaly_mode, forward_ad, function, functional, grad_mode, gradcheck, graph, profiler. Imports functions.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fgrad.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+from fgrad.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph, profiler
 from fgrad.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from fgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from fgrad.eager import autograd as engine
@@ -44,6 +44,7 @@ __all__ = [
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
+    "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
