@@ -193,7 +193,7 @@ def face(runner: str) -> Face:
     """What the runner's source is called with."""
     packages, source = RUNNERS[runner]
     if source == "eager":
-        return Eager(packages[0], compiled=runner == "torch.compile")
+        return Eager(packages[0], compiled=runner.endswith(".compile"))
     if source == "functional":
         return Functional(packages[0], "fgrad.optim" if packages[0] == "fgrad" else packages[1])
     return ByHand()

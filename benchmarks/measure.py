@@ -182,7 +182,7 @@ def once(row: Row, m: Measured, worker: Worker | None, options: Options) -> None
 
 def compare(row: Row, measured: list[Measured]) -> None:
     """Sets the error of every runner that computes something else than the first peer that works."""
-    order = ("torch", "jax.jit", "torch.compile", "numpy", "fgrad", "fgrad.jit")
+    order = ("torch", "jax.jit", "torch.compile", "numpy", "fgrad", "fgrad.compile", "fgrad.jit")
     working = sorted((m for m in measured if not m.error), key=lambda m: order.index(m.name))
     for m in working[1:]:
         wrong = differs(m.about["results"], working[0].about["results"], row.tolerance)

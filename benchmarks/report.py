@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 Result = dict[str, Any]
-FACES = {"fgrad": ("torch", "torch.compile"), "fgrad.jit": ("jax.jit",)}  # whom each face is for
+FACES = {"fgrad": ("torch", "torch.compile"), "fgrad.compile": ("torch.compile",), "fgrad.jit": ("jax.jit",)}  # whom each face is for
 PEERS = ("torch", "torch.compile", "jax.jit", "numpy")
 
 

@@ -20,6 +20,7 @@ class Runner(NamedTuple):
 
 RUNNERS = {
     "fgrad": Runner(("fgrad",), "eager"),
+    "fgrad.compile": Runner(("fgrad",), "eager"),
     "fgrad.jit": Runner(("fgrad",), "functional"),
     "torch": Runner(("torch",), "eager"),
     "torch.compile": Runner(("torch",), "eager"),

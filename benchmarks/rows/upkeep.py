@@ -99,5 +99,5 @@ ROWS = [
     ),
     Row("loader", {"batch": 64, "examples": 2048, "wide": 784, "workers": 0}, {"examples": 256}, 3, 3, loader_eager,
         without=("jax.jit", "fgrad.jit")),
-    Row("import", {}, {}, 1, 1, nothing, nothing, checks=1, timed="import", without=("torch.compile", "fgrad.jit")),
+    Row("import", {}, {}, 1, 1, nothing, nothing, checks=1, timed="import", without=("torch.compile", "fgrad.compile", "fgrad.jit")),
 ]  # fmt: skip

@@ -24,10 +24,32 @@ TIMERS: list[Callable[[str, Graph], Callable[[], None]]] = []  # told when a pro
 FREED = object()  # history of a tensor whose graph backward() has consumed
 
 
-class Entry:
-    """What is known of one structure: how often seen, its program, what a later backward will need."""
+class Runner:
+    """A graph and its program: op by op at first sight, compiled from the second on."""
 
-    __slots__ = ("donated", "graph", "places", "plan", "program", "seen", "slots", "values")
+    __slots__ = ("donated", "graph", "program", "seen")
+
+    def __init__(self, graph: Graph, donated: dict[int, int]) -> None:
+        self.graph, self.donated = graph, donated
+        self.seen = 0
+        self.program: Any = None
+
+    def call(self, buffers: list[Any]) -> list[Any]:
+        """The outputs' buffers."""
+        for watch in WATCHERS:
+            watch(self.graph, self.donated)
+        self.seen += 1
+        if self.seen == 1:
+            return checked(timed("op by op", self.graph, lambda: interpret(self.graph, buffers, self.donated)))
+        if self.program is None:
+            self.program = timed("compile", self.graph, lambda: compile_graph(self.graph, self.donated))
+        return checked(self.program(buffers) if not TIMERS else timed("run", self.graph, lambda: self.program(buffers)))
+
+
+class Entry(Runner):
+    """What is known of one structure: its program, and what a later backward will need."""
+
+    __slots__ = ("places", "plan", "slots", "values")
 
     def __init__(self, tape: Tape, values: tuple[Value, ...], donated: tuple[tuple[int, Value], ...]) -> None:
         self.values = frozenset(values)
@@ -43,11 +65,9 @@ class Entry:
             (inputs, shown), order = closed(inputs, shown), None
         outputs = tuple(dict.fromkeys(shown))
         at = {v: i for i, v in enumerate(outputs)}
-        self.donated = {at[x]: where[into[v]] for v, x in zip(wanted, shown, strict=True) if v in into and into[v] in where}
-        self.graph = Graph(inputs, outputs, order)
+        given = {at[x]: where[into[v]] for v, x in zip(wanted, shown, strict=True) if v in into and into[v] in where}
+        super().__init__(Graph(inputs, outputs, order), given)
         self.places = {v: at[x] for v, x in zip(wanted, shown, strict=True)}
-        self.seen = 0
-        self.program: Any = None
 
     def buffers(self, tape: Tape) -> list[Any]:
         """The arrays this structure reads from `tape`."""
@@ -57,16 +77,10 @@ class Entry:
         return [bound[s] if isinstance(s, Value) else inputs[s] for s in self.slots]
 
     def run(self, tape: Tape) -> list[Any]:
-        """The outputs' buffers: op by op at first sight, a compiled program from the second on."""
-        buffers = self.buffers(tape)
+        """The outputs' buffers."""
         if tape.stale:
             check_stale(tape, self.graph.inputs)
-        self.seen += 1
-        if self.seen == 1:
-            return checked(timed("op by op", self.graph, lambda: interpret(self.graph, buffers, self.donated)))
-        if self.program is None:
-            self.program = timed("compile", self.graph, lambda: compile_graph(self.graph, self.donated))
-        return checked(self.program(buffers) if not TIMERS else timed("run", self.graph, lambda: self.program(buffers)))
+        return self.call(self.buffers(tape))
 
 
 def timed(stage: str, graph: Graph, work: Callable[[], Any]) -> Any:
@@ -215,8 +229,6 @@ def superset(entries: Sequence[Entry], values: tuple[Value, ...]) -> Entry | Non
 def compute(tape: Tape, live: Sequence[Any]) -> None:
     """Runs the program of `live` and binds the buffers; on failure nothing has changed."""
     entry = lookup(tape, tuple([t._value for t in live]))
-    for watch in WATCHERS:
-        watch(entry.graph, entry.donated)
     arrays = entry.run(tape)
     plan, places = entry.plan, entry.places
     segment = Segment(tape, plan, arrays, places) if plan is not None else None

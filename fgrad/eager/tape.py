@@ -82,6 +82,10 @@ class Tape:
         self.captured: dict[Any, Value] = {}  # tracing: outer cell -> leaf
         self.writes: dict[Any, Value] = {}  # tracing: outer cell -> value to be written after success
 
+    def idle(self) -> bool:
+        """True if nothing waits to be computed and nothing is being recorded."""
+        return not (self.refs or self.inputs or self.tracing or self.busy)
+
     def switch(self, smooth: bool) -> None:
         """Records derivatives from here on, or not."""
         self.smooth = smooth

@@ -21,13 +21,10 @@ from fgrad.functions.base import Handle
 from fgrad.functions.creation import as_tensor, tensor
 from fgrad.functions.tensor import Tensor
 from fgrad.ir.apply import caller
-from fgrad.ir.dtypes import dtype_of, real_of
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 from fgrad.optim.rules import Rule
-from fgrad.primitives.arithmetic import convert
-from fgrad.primitives.complex import complex_, imag, real
-from fgrad.primitives.structure import stop_gradient
+from fgrad.optim.update import computed, directly, update_all
 
 _BEFORE: dict[int, Callable[..., Any]] = {}  # hooks around every optimiser's steps
 _AFTER: dict[int, Callable[..., Any]] = {}
@@ -59,6 +56,7 @@ class Optimizer:
         self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
         self.stepped = False  # whether a step was made: schedulers warn if not
         self._buffers: dict[Any, list[Any]] = {}
+        self._direct: dict[Any, engine.Runner] = {}  # programs of steps at which nothing waits to be computed
         self._pre_hooks: dict[int, Callable[..., Any]] = {}
         self._post_hooks: dict[int, Callable[..., Any]] = {}
         groups = list(params) if not isinstance(params, Tensor) else None
@@ -240,23 +238,28 @@ class Optimizer:
 
     def _update(self, group: dict[str, Any], ps: list[Any], names: tuple[str, ...]) -> None:
         tape = THREAD.tape
-        values: list[Value] = []
+        given: list[Any] = []
         cells: list[Any] = []
         for p in ps:
             state = self.state[p]
-            owned = [p, *[state[n] for n in names]]
-            cells += owned
-            values += [t._value if t._tape is tape else enter(tape, t) for t in (p, p._extra.grad, *owned[1:])]
+            slots = [state[n] for n in names]
+            cells += [p, *slots]
+            given += [p, p._extra.grad, *slots]
         kind = TensorType((), computed(ps[0]._type.dtype))  # on the host, whatever device the parameters are on
-        numbers = [tape.input(kind, a) for a in self._scalar_buffers(group, kind, self.state[ps[0]])]
+        numbers = self._scalar_buffers(group, kind, self.state[ps[0]])
         flags = self.flags(group, ps[0])
         key = (type(self).rule.update, tuple(flags.items()), len(ps))
         width = 2 + len(names)
 
-        def rule(*given: Value) -> list[Value]:
-            return update_all(type(self).rule, given, width, len(ps), flags)
+        def rule(*values: Value) -> list[Value]:
+            return update_all(type(self).rule, values, width, len(ps), flags)
 
-        new = composite(key, rule, (*values, *numbers), tape)
+        if tape.idle() and directly(self._direct, key, rule, given, cells, numbers):
+            for p in ps:
+                self.after(group, self.state[p])
+            return
+        values = [t._value if t._tape is tape else enter(tape, t) for t in given]
+        new = composite(key, rule, (*values, *[tape.input(kind, a) for a in numbers]), tape)
         for t, v in zip(cells, new, strict=True):
             if t._extra is not None and t._extra.base is not None:
                 write(t, wrap(Tensor, tape, v))
@@ -325,35 +328,6 @@ class Optimizer:
             lines += [""] if i else []
             lines += [f"Parameter Group {i}", *(f"    {k}: {v}" for k, v in sorted(g.items()) if k != "params")]
         return "\n".join([*lines, ")"])
-
-
-def computed(dtype: Any) -> Any:
-    """The dtype an update is computed in: halves in float32 (a beta of .999 is 1 in bfloat16), complex numbers by their parts."""
-    return dtype_of("float32") if dtype.itemsize == 2 else real_of(dtype)
-
-
-def update_all(rule: Rule, given: tuple[Value, ...], width: int, n: int, flags: dict[str, Any]) -> list[Value]:
-    """New parameters and slots of all parameters, from their values, gradients, slots, then the scalars."""
-    scalars = dict(zip(rule.scalars, given[width * n :], strict=True))
-
-    def updated(values: list[Value]) -> list[Value]:
-        p, g, *slots = values
-        new, after = rule.update(p, g, tuple(slots), scalars, **flags)
-        return [new, *after]
-
-    out: list[Value] = []
-    for i in range(n):
-        values = [stop_gradient(v) if v.needs else v for v in given[width * i : width * (i + 1)]]
-        dtype = values[0].dtype
-        wide = computed(dtype)
-        if dtype == wide:
-            out += updated(values)
-        elif dtype.kind == "c":
-            parts = zip(updated([real(v) for v in values]), updated([imag(v) for v in values]), strict=True)
-            out += [complex_(x, y) for x, y in parts]
-        else:
-            out += [convert(v, dtype=dtype) for v in updated([convert(v, dtype=wide) for v in values])]
-    return out
 
 
 def filled(p: Any, value: Any, shape: tuple[int, ...] | None = None) -> Any:
