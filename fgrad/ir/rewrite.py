@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,18 @@ def is_number(v: Value, number: float | complex) -> bool:
     return same and (c.dtype.kind not in "fV" or bool(np.signbit(c)) == bool(np.signbit(number)))
 
 
+def suits(wanted: Primitive | bool, x: Value) -> bool:
+    """True if an operand may be what a part of a pattern wants."""
+    if wanted is False:
+        return True
+    return x.prim is wanted if wanted is not True else splat(x) is not None
+
+
+def wanted_by(part: Any) -> Primitive | bool:
+    """What a part of a pattern wants of an operand."""
+    return True if not isinstance(part, Pattern) else part.prim or False
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """One rule: values that look like `left` are replaced by `right` where `when` holds."""
@@ -95,9 +107,21 @@ class Rewrite:
     when: Callable[..., Any] | None
     holes: tuple[str, ...]
     pattern: Pattern
+    wanted: tuple[Primitive | bool, ...] = field(init=False)  # of each operand: its primitive, True for a number, False for anything
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wanted", tuple([wanted_by(p) for p in self.pattern.parts]))
+
+    def may(self, v: Value) -> bool:
+        """False if the operands of `v`, of the rule's primitive, rule it out at a glance: most do."""
+        if all(map(suits, self.wanted, v.operands)):
+            return True
+        return v.prim is not None and v.prim.name in COMMUTE and all(map(suits, self.wanted, reversed(v.operands)))
 
     def __call__(self, v: Value) -> Value | None:
         """What replaces `v`, of its type; None if the rule does not apply."""
+        if not self.may(v):
+            return None
         for found in self.pattern.matches(v, {}):
             args = [found[h] for h in self.holes]
             if self.when is None or self.when(*args):
@@ -137,12 +161,16 @@ def rebuild(graph: Graph, rules: Sequence[Rewrite]) -> Graph:
     for r in rules:
         by_prim.setdefault(r.pattern.prim, []).append(r)
     used: set[str] = set()
+    settled: set[Value] = set()  # no rule matches: rules look at values alone, which do not change
     for _ in range(LIMIT):
         used.clear()
         new: dict[Value, Value] = {}
         for old in graph.values():
             v = with_operands(old, tuple([new.get(x, x) for x in old.operands]))
-            new[old] = _settle(v, by_prim, used)
+            if v not in settled:
+                v = _settle(v, by_prim, used)
+                settled.add(v)
+            new[old] = v
         if all([a is b for a, b in new.items()]):
             return graph
         graph = Graph(graph.inputs, tuple([new.get(o, o) for o in graph.outputs]))

@@ -64,13 +64,14 @@ CPU = Device("cpu")
 class TensorType:
     """`shape` in elements per axis, `dtype` as a NumPy dtype, `device`. Interned; text `float32[2,3]@cuda:0`."""
 
-    __slots__ = ("device", "dtype", "inexact", "nbytes", "shape", "size")
+    __slots__ = ("device", "dtype", "inexact", "name", "nbytes", "shape", "size")
     shape: tuple[int, ...]
     dtype: Dtype
     device: Device
     size: int
     nbytes: int
     inexact: bool
+    name: str  # of the dtype: NumPy makes it anew each time it is asked
     _known: ClassVar[dict[Any, TensorType]] = {}
 
     def __new__(cls, shape: tuple[int, ...], dtype: Any, device: Device = CPU) -> TensorType:  # noqa: D102
@@ -83,7 +84,7 @@ class TensorType:
                 found = super().__new__(cls)
                 found.shape, found.dtype, found.device = shape, kind, device
                 found.size, found.inexact = math.prod(shape), is_inexact(kind)
-                found.nbytes = found.size * kind.itemsize
+                found.nbytes, found.name = found.size * kind.itemsize, kind.name
                 cls._known[shape, kind, device] = found
         return found
 
@@ -105,7 +106,7 @@ class TensorType:
 
     def __str__(self) -> str:
         at = "" if self.device is CPU else f"@{self.device}"
-        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]{at}"
+        return f"{self.name}[{','.join(map(str, self.shape))}]{at}"
 
     __repr__ = __str__
 
@@ -116,6 +117,7 @@ class TupleType:
     __slots__ = ("inexact", "items")
     items: tuple[Type, ...]
     inexact: bool
+    name: str  # of the dtype: NumPy makes it anew each time it is asked
     _known: ClassVar[dict[tuple[Any, ...], TupleType]] = {}
 
     def __new__(cls, items: tuple[Type, ...]) -> TupleType:  # noqa: D102

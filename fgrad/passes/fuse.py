@@ -46,6 +46,7 @@ class Fusion:
         self.homes: dict[Value, Home] = {}
         self.level: dict[Value, int] = {}
         self.count: dict[tuple[Nest, int], int] = {}
+        self.reads: dict[Value, list[tuple[Value, bool]]] = {}  # what `needed` found
         self.tiny: set[Value] = set()  # numbers computed from inputs: repeated in every group that reads them
         for v in self.order:
             self.place(v)
@@ -84,8 +85,14 @@ class Fusion:
         found = [h for x in v.operands if x.type.with_dtype("bool") is v.type.with_dtype("bool") and (h := self.above(x)) != plain]  # type: ignore[union-attr]
         return max(found, key=lambda h: len(h.nest.space), default=plain)
 
-    def needed(self, v: Value) -> Iterable[tuple[Value, bool]]:
-        """What `v` reads, free forms opened, and whether it can read each inside its nest."""
+    def needed(self, v: Value) -> list[tuple[Value, bool]]:
+        """What `v`, placed, reads, free forms opened, and whether it can read each inside its nest."""
+        found = self.reads.get(v)
+        if found is None:
+            found = self.reads[v] = list(self._needed(v))
+        return found
+
+    def _needed(self, v: Value) -> Iterable[tuple[Value, bool]]:
         home = self.homes.get(v)
         for x in v.operands:
             if home is None:
@@ -128,7 +135,7 @@ class Fusion:
         early: set[Value] = set()  # computed from leaves alone
         for v in self.order:
             if not is_free(v):
-                needs = list(self.needed(v))
+                needs = self.needed(v)
                 for x, inside in needs:
                     reads.setdefault(x, []).append((v, inside))
                 if v in self.homes and all(not x.operands or x in early or x in self.tiny for x, _ in needs):

@@ -118,6 +118,6 @@ def recompute(graph: Graph, able: Callable[[Value], bool], costly: frozenset[str
 
     for v in waiting.order:
         depth = waiting.depth[v]
-        far = [waiting.light(v) and x in chosen and depth >= waiting.depth[x] + FAR for x in v.operands]
+        far = [x in chosen and depth >= waiting.depth[x] + FAR and waiting.light(v) for x in v.operands]
         new[v] = with_operands(v, tuple([copy(x, depth) if f else new.get(x, x) for x, f in zip(v.operands, far, strict=True)]))
     return Graph(graph.inputs, tuple([new.get(o, o) for o in graph.outputs])), frozenset(copies.values())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fgrad.ir.dtypes import Dtype
 from fgrad.ir.graph import Value
 from fgrad.ir.types import TensorType
 
@@ -83,10 +84,15 @@ Argument = int | Bits | str  # an operand by number, its bits, or Python text
 Call = tuple[Callable[..., Any], tuple[Argument, ...]]  # a C function that makes no array, and its positional arguments
 
 
+def is_half(dtype: Dtype) -> bool:
+    """True for float16 and bfloat16, which NumPy rounds at each step."""
+    return dtype.itemsize == 2 and dtype.kind in "fV"
+
+
 def ufunc(v: Value) -> np.ufunc | None:
     """The NumPy ufunc that is exactly this node, operands repeated by it; None for any other node."""
     found = UFUNCS.get(v.prim.name) if v.prim is not None else None
-    if found is None or v.operands[0].dtype.name in ("bfloat16", "float16"):
+    if found is None or is_half(v.operands[0].dtype):
         return None
     call, kinds = found
     return call if v.operands[0].dtype.kind in kinds else None
@@ -98,7 +104,7 @@ def calls(v: Value) -> tuple[Call, ...] | None:
     if call is not None:
         return ((call, (*range(len(v.operands)), OUT)),)
     prim = v.prim
-    if prim is None or not isinstance(v.type, TensorType) or v.dtype.name in ("bfloat16", "float16"):
+    if prim is None or not isinstance(v.type, TensorType) or is_half(v.dtype):
         return None
     kind = v.operands[0].dtype.kind if v.operands else ""
     if prim.name in REDUCERS and v.params[0] and v.operands[0].dtype is v.dtype:

@@ -20,9 +20,9 @@ _ABLE: dict[Any, bool] = {}
 def able(v: Value) -> bool:
     """True if a kernel can compute `v`: known dtypes, and every function of its scalar body has code."""
     types = [v.type, *[x.type for x in v.operands]]
-    if v.prim is None or not all(isinstance(t, TensorType) and t.dtype.name in TYPES for t in types):
+    if v.prim is None or not all(isinstance(t, TensorType) and t.name in TYPES for t in types):
         return False
-    if any(t.dtype.name == "float16" for t in types) and not halves():  # type: ignore[union-attr]  # tensors by now
+    if any(t.name == "float16" for t in types) and not halves():  # type: ignore[union-attr]  # tensors by now
         return False
     if v.prim.name in REDUCTIONS:
         return v.dtype.name not in ("bool", *HALVES)
