@@ -143,3 +143,21 @@ def test_a_training_step_keeps_less() -> None:
     assert Program(graph, {}, "native").plan.arena_bytes < 0.7 * before
 
 
+
+
+@pytest.mark.parametrize("layers", [8, 16])
+def test_a_sum_over_layers_is_not_added_up_anew_in_each(layers: int) -> None:
+    """x of a layer is x of the one before and its product: all x wait, or each is a short sum; never one of all layers."""
+    lines = [product("y0", "x", "w"), line("x0", "add", "x", "y0")]
+    for k in range(1, layers):
+        lines += [line(f"h{k}", "tanh", f"x{k - 1}"), product(f"y{k}", f"h{k}", "w"), line(f"x{k}", "add", f"x{k - 1}", f"y{k}")]
+    lines += [product(f"d{layers}", f"x{layers - 1}", "w")]
+    for k in reversed(range(layers)):
+        lines += [line(f"e{k}", "mul", f"d{k + 1}", f"x{k}"), line(f"g{k}", "mul", f"e{k}", f"y{k}"), product(f"d{k}", f"g{k}", "w")]
+    numbers = {"%x": "%0", "%w": "%1"}
+    body = "\n".join(f"  {part}" for part in lines)
+    text = f"graph step(%x: float32[128,128], %w: float32[128,128]) {{\n{body}\n  return %d0\n}}"
+    graph = parse_graph(re.sub(r"%[a-z]\d*", lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), text))
+    after, again = recompute(graph, able)
+    agrees(graph, after, again)
+    assert 0 < names(after)["add"] - layers <= 3 * layers

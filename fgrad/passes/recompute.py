@@ -19,6 +19,7 @@ SMALL = 1 << 16  # bytes that are not worth it
 SHARE = 16  # what is so many times smaller than a value waits without being counted
 FAR = 2  # library calls between a value and a late reader, at least
 BYTE = 0.1  # nanoseconds that a byte costs that is written, and read when it has left the cache
+READ = 0.04  # what a byte costs that is read once more
 STEP = 0.02  # and those of a step of arithmetic on one number
 
 
@@ -67,6 +68,7 @@ class Waiting:
         """The values that are given up."""
         chosen: list[Value] = []
         brought: dict[Value, Value] = {}  # value that waits for others now -> one of those
+        copies: dict[Value, int] = dict.fromkeys(self.late, 1)  # how often a value would be computed again, at most
         for v in reversed(self.order):
             depth = self.late.get(v)
             if depth is None or not self.cheap(v) or self.kept(v, depth):
@@ -76,12 +78,17 @@ class Waiting:
             gain = v.type.nbytes - sum([x.type.nbytes for x in more])
             if gain < 0:
                 continue
+            again = copies[v] * sum([x.type.nbytes for x in needs if self.kept(x, depth) or not self.cheap(x)])
+            steps = copies[v] * (12 if v.prim is not None and v.prim.name in self.costly else 1)
+            saved = gain * BYTE - max(again - v.type.nbytes, 0) * READ - v.size * steps * STEP
+            if saved < 0 and copies[v] > 1:
+                continue  # it is what ends a chain: sums of sums over layers would be added up anew in each
             chosen.append(v)
-            self.given[v] = v
-            self.saved[v] = gain * BYTE - v.size * (12 if v.prim is not None and v.prim.name in self.costly else 1) * STEP
+            self.given[v], self.saved[v] = v, saved
             for x in needs:
                 if not self.kept(x, depth):
                     self.late[x] = max(self.late.get(x, 0), depth)
+                    copies[x] = copies.get(x, 0) + copies[v]
                     self.join(v, brought.setdefault(x, v))
             if v in brought:
                 self.join(v, brought[v])
