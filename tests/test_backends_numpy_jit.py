@@ -16,8 +16,10 @@ import pytest
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad import backends
-from fgrad.backends.numpy import Program, native
-from fgrad.backends.numpy.jit import compile_text, host
+from fgrad.backends.numpy import Program, native, sizes
+from fgrad.backends.numpy import table as kernels
+from fgrad.backends.numpy.jit import host
+from fgrad.backends.numpy.sizes import compile_text
 from fgrad.errors import ArgumentError, MissingError
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.types import TensorType
@@ -34,15 +36,22 @@ def check(program: Program) -> None:
 
 def test_code_is_kept_on_disk_and_broken_entries_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FGRAD_CACHE_DIR", str(tmp_path))
+    for module, name in ((sizes, "FORMS"), (sizes, "CODES"), (kernels, "KERNELS")):
+        monkeypatch.setattr(module, name, {})
     check(Program(GRAPH, {}, "native"))
-    (entry,) = tmp_path.iterdir()
-    good = entry.read_bytes()
+    entries = sorted(tmp_path.iterdir())
+    kinds = [e.suffix for e in entries]
+    assert sorted(kinds) == [".form", ".form", ".o", ".o"]  # a group's, and the program's that calls it
     check(Program(GRAPH, {}, "native"))
-    for bad in (b"", b"x" * 10, good[:-7], good[:40] + bytes([good[40] ^ 1]) + good[41:]):
-        entry.write_bytes(bad)
-        check(Program(GRAPH, {}, "native"))
-        assert entry.read_bytes() == good
-    assert list(tmp_path.iterdir()) == [entry]
+    for entry in entries:
+        good = entry.read_bytes()
+        for bad in (b"", b"x" * 10, good[:-7], good[:40] + bytes([good[40] ^ 1]) + good[41:]):
+            entry.write_bytes(bad)
+            for table in (sizes.FORMS, sizes.CODES, kernels.KERNELS):  # as in another process
+                table.clear()
+            check(Program(GRAPH, {}, "native"))
+            assert entry.read_bytes() == good
+    assert sorted(tmp_path.iterdir()) == entries
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +69,7 @@ def test_without_llvmlite_tiles_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(text: str, arity: Any) -> Any:
         raise MissingError("llvmlite is needed", fix="install it")
 
-    monkeypatch.setattr(native, "compile_text", missing)
+    monkeypatch.setattr(native, "compile_form", missing)
     program = Program(GRAPH, {}, "auto")
     for _ in range(4):
         check(program)

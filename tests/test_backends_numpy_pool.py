@@ -14,7 +14,7 @@ import pytest
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
 from fgrad import settings
 from fgrad.backends.numpy import Program, pool, split
-from fgrad.backends.numpy.jit import compile_text
+from fgrad.backends.numpy.sizes import compile_text
 from fgrad.ir.graph import Graph
 from fgrad.ir.operators import FUNCTIONS as F
 from fgrad.ir.types import TensorType

@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from fgrad.backends.numpy.jit import cache_folder
 from fgrad.backends.numpy.pool import wanted
+from fgrad.backends.numpy.store import cache_folder
 from fgrad.settings import current
 
 PACKAGES = ("fgrad", "numpy", "ml_dtypes", "llvmlite", "optree", "opt-einsum", "networkx", "safetensors", "tqdm")

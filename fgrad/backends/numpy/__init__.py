@@ -7,7 +7,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from fgrad.backends.numpy import calls, pool
 from fgrad.backends.numpy.blas import Threads
 from fgrad.backends.numpy.capable import able
 from fgrad.backends.numpy.interpret import interpret
+from fgrad.backends.numpy.locks import ForkLock
 from fgrad.backends.numpy.native import Native
 from fgrad.backends.numpy.program import Code, Frames
 from fgrad.backends.numpy.split import COSTLY
@@ -27,7 +27,7 @@ from fgrad.ir.hash import canonical_hash
 from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
-from fgrad.passes.plan import Plan, Target, plan_memory
+from fgrad.passes.plan import Plan, Target, padded, plan_memory
 from fgrad.passes.recompute import recompute
 from fgrad.passes.schedule import schedule
 from fgrad.settings import current
@@ -38,14 +38,14 @@ HOT = 2  # calls before native code is worth its compilation
 KEPT = 512  # programs in the table
 BYTES = 2 << 30  # and the memory they may plan for
 COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
-LOCK = Lock()
+LOCK = ForkLock()
 PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
 
 
 def forked() -> None:
-    """A child process has neither its parent's compiler thread nor whoever held the lock."""
-    global COMPILER, LOCK
-    COMPILER, LOCK = ThreadPoolExecutor(1, "fgrad-compile"), Lock()
+    """A child process has no thread of its parent's that compiles."""
+    global COMPILER
+    COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
 
 
 if hasattr(os, "register_at_fork"):
@@ -71,8 +71,9 @@ def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threa
     native = Native()
     plan = plan_memory(graph, donated, order, native.target)
     code = Writer(graph, donated, plan, native.step, native.flush).code()
-    code.scope.update(native.compiled())
-    return Threads(native.left), code
+    functions, table = native.compiled(padded(plan.arena_bytes))
+    code.scope.update(functions)
+    return Threads(native.left), code._replace(words=np.array(table.words, np.int64), relative=np.array(table.relative, np.int64))
 
 
 class Program:

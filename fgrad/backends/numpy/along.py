@@ -16,10 +16,10 @@ UNITS = 4  # vectors, or rows, side by side: their additions do not wait for one
 
 
 class Along:
-    """Writes one node into a function. `text`: functions over tasks that it needs are collected there."""
+    """Writes one node into a function."""
 
-    def __init__(self, asm: Asm, name: str, v: Value, lanes: int, text: list[str]) -> None:
-        self.asm, self.name, self.v, self.text = asm, name, v, text
+    def __init__(self, asm: Asm, v: Value, lanes: int) -> None:
+        self.asm, self.v = asm, v
         self.x = v.operands[0]
         self.dtype = self.x.dtype.name
         self.axis: int = v.named_params["axis"]
@@ -69,8 +69,7 @@ class Along:
 
         count = math.prod([r.size for r in outer]) * blocks
         time = self.x.size * (1.0 if lanes == 1 else 0.1 * NBYTES[self.dtype])
-        text = spread(self.asm, self.name, (x.pointer, target), count, time, item)
-        self.text.extend([text] if text is not None else [])
+        spread(self.asm, (x.pointer, target), count, time, item)
 
     def at(self, asm: Asm, pointer: str, k: str, step: int) -> str:
         """The element `k` further along the axis."""
@@ -196,8 +195,7 @@ class Along:
             asm.store(m.convert(asm.get(place, kind, 1), "int64"), to)
 
         time = self.x.size * 0.05 * NBYTES[self.dtype]
-        text = spread(self.asm, self.name, (x.pointer, target), math.prod([r.size for r in runs]), time, item)
-        self.text.extend([text] if text is not None else [])
+        spread(self.asm, (x.pointer, target), math.prod([r.size for r in runs]), time, item)
 
     def fold(self, asm: Asm, lanes: tuple[str, str], one: tuple[str, str], kind: str) -> None:
         """The best of all lanes, of equal ones the first in the row."""

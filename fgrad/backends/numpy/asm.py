@@ -19,6 +19,9 @@ MEMORY = {**TYPES, "bool": "i8"}
 SUFFIX = {**TYPES, "float32": "f32", "float64": "f64"}
 
 
+MARK = "; launch {}"  # where the lines of a call go
+
+
 class E(NamedTuple):
     """A value in registers: its text, dtype and number of lanes; `const` if it is one known number."""
 
@@ -57,6 +60,22 @@ def number(value: float, dtype: str) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
 
 
+class Address(NamedTuple):
+    """So many bytes after a pointer."""
+
+    pointer: str
+    offset: int = 0
+
+
+class Launch(NamedTuple):
+    """A call of a kernel that is still to be written: its text, the words it is given, and how many parts it does."""
+
+    text: str
+    words: tuple[int | Address, ...]
+    parts: int
+    varies: bool  # numbers in the text may become words after the others
+
+
 class Asm:
     """One function being written."""
 
@@ -64,6 +83,8 @@ class Asm:
         self.lines: list[str] = []
         self.head: list[str] = []  # allocas and what every path needs
         self.declares: dict[str, str] = {}
+        self.launches: list[Launch] = []
+        self.places: dict[str, int] = {}  # names of pointers into the arena: how far
         self.count = 0
 
     def new(self) -> str:
@@ -92,6 +113,11 @@ class Asm:
         types = ", ".join(t for t, _ in args)
         self.declares[name] = f"declare {result} @{name}({types})"
         return f"call {flags}{result} @{name}({', '.join(f'{t} {x}' for t, x in args)})"
+
+    def launch(self, launch: Launch) -> None:
+        """A call of a kernel here; its lines follow when all kernels are known."""
+        self.do(MARK.format(len(self.launches)))
+        self.launches.append(launch)
 
     def call(self, name: str, x: E, *more: E) -> E:
         """An intrinsic over values of one type, named without its suffix."""

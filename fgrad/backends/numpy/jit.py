@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fgrad.errors import MissingError, need
@@ -61,70 +58,54 @@ def halves() -> bool:
         return True
 
 
-def cache_folder() -> Path | None:
-    """Where machine code is kept between processes; FGRAD_CACHE_DIR="" turns that off."""
-    named = os.environ.get("FGRAD_CACHE_DIR")
-    if named is not None:
-        return Path(named) if named else None
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fgrad"
-
-
-class Store:
-    """Machine code on disk, by what it was made from and for; a broken entry is as good as none."""
-
-    def __init__(self, text: str) -> None:
-        machine = host()
-        key = hashlib.sha256("\n".join([need("llvmlite").__version__, machine.cpu, machine.features, text]).encode())
-        folder = cache_folder()
-        self.path = None if folder is None else folder / f"{key.hexdigest()}.o"
-
-    def read(self, module: Any) -> bytes | None:
-        """The stored code, if it is whole: its hash comes first."""
-        try:
-            data = self.path.read_bytes() if self.path is not None else b""
-        except OSError:
-            return None
-        return data[32:] if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32] else None
-
-    def write(self, module: Any, code: bytes) -> None:
-        """Writes beside and renames, so that no reader sees half a file; a full disk is no error."""
-        if self.path is None:
-            return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent)
-            with os.fdopen(handle, "wb") as f:
-                f.write(hashlib.sha256(code).digest() + code)
-            Path(name).replace(self.path)
-        except OSError:
-            return
-
-
-def compile_text(text: str, arity: Mapping[str, int]) -> dict[str, Callable[..., None]]:
-    """The functions of a module, by name; each takes so many integers and releases the GIL while it runs."""
+def object_of(text: str) -> bytes:
+    """Machine code of a module, from LLVM."""
     llvm = need("llvmlite.binding")
-    machine = host()
-    target = llvm.Target.from_default_triple().create_target_machine(cpu=machine.cpu, features=machine.features, opt=2)
+    target = target_machine()
     module = llvm.parse_assembly(text)
-    store = Store(text)
-    if store.read(module) is None:  # with the code at hand, optimising would be thrown away
-        passes = llvm.create_new_module_pass_manager()
-        passes.add_sroa_pass()
-        passes.add_simplify_cfg_pass()
-        passes.add_instruction_combine_pass()
-        passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=1)))
-    engine = llvm.create_mcjit_compiler(module, target)
-    engine.set_object_cache(store.write, store.read)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    passes.run(module, llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=1)))
+    code: bytes = target.emit_object(module)
+    return code
+
+
+def target_machine() -> Any:
+    """What LLVM needs to know to make code for this machine."""
+    llvm, machine = need("llvmlite.binding"), host()
+    return llvm.Target.from_default_triple().create_target_machine(cpu=machine.cpu, features=machine.features, opt=2)
+
+
+class Linked(NamedTuple):
+    """Machine code in this process."""
+
+    functions: dict[str, Callable[..., None]]
+    engine: Any
+
+
+def link(codes: Iterable[bytes], arity: Mapping[str, int]) -> Linked:
+    """The functions in machine code, by name; each takes so many integers and releases the GIL while it runs."""
+    llvm = need("llvmlite.binding")
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    for code in codes:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     functions: dict[str, Callable[..., None]] = {}
     for name, n in arity.items():
         f = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * n)(engine.get_function_address(name))
         f.engine = engine  # type: ignore[attr-defined]  # the code lives as long as a function of it
         functions[name] = f
-    return functions
+    return Linked(functions, engine)
 
 
 def define(name: str, function: Any) -> None:
     """Lets code that is linked from now on call a native function by name."""
     need("llvmlite.binding").add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
+
+
+def address_of(name: str) -> int:
+    """Where a function is that `define` named."""
+    found: int = need("llvmlite.binding").address_of_symbol(name)
+    return found

@@ -85,8 +85,7 @@ class Kernel:
     # ------------------------------------------------------------------ loops
     def emit(self, sums: list[Value]) -> None:
         """All of the group, or of one task. sums: the late reductions to start anew."""
-        for v in sums:
-            self.prepare(v)
+        self.prepare_all(sums)
         self.enter(0)
         self.rows(0)
         for v, cell in self.totals.items():
@@ -352,6 +351,11 @@ class Kernel:
     def total_lanes(self, v: Value) -> int:
         """Lanes of a total's accumulator."""
         return self.lanes if self.inner(v.operands[0]) else 1
+
+    def prepare_all(self, sums: list[Value]) -> None:
+        """Sets late reductions to their starts."""
+        for v in sums:
+            self.prepare(v)
 
     def prepare(self, v: Value) -> None:
         """Sets a late reduction to its start: a register for a total, else its memory."""

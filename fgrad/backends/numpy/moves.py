@@ -20,27 +20,18 @@ COMBINE = {"add": "add", "mul": "mul", "min": "min", "max": "max"}
 
 
 class Moves:
-    """Writes one node into a function. `text`: functions over tasks that it needs are collected there."""
+    """Writes one node into a function."""
 
-    def __init__(self, asm: Asm, name: str, v: Value, lanes: int, text: list[str]) -> None:
-        self.asm, self.name, self.v, self.lanes, self.text = asm, name, v, lanes, text
+    def __init__(self, asm: Asm, v: Value, lanes: int) -> None:
+        self.asm, self.v, self.lanes = asm, v, lanes
         self.nbytes = v.dtype.itemsize
         self.mover = Mover(asm, self.nbytes, lanes)
         self.out = contiguous(v.shape)
 
-    def add(self, text: str | None) -> None:
-        """Keeps a function over tasks."""
-        if text is not None:
-            self.text.append(text)
-
-    def fresh(self) -> str:
-        """A name for a function over tasks."""
-        return f"{self.name}_{len(self.text)}"
-
     def copy(self, shape: Sequence[int], x: Memory, target: str, strides: Sequence[int]) -> None:
         """All elements of `x` to where they have these strides."""
         runs = together(shape, x.strides, strides)
-        self.add(copy(self.asm, self.fresh(), runs, x.pointer, target, self.nbytes, self.lanes))
+        copy(self.asm, runs, x.pointer, target, self.nbytes, self.lanes)
 
     def fill(self, value: str, target: str) -> None:
         """One element all over the result; value: its pointer."""
@@ -51,7 +42,7 @@ class Moves:
             start = asm.op(f"mul nuw nsw i64 {t}, {BLOCK}")
             m.fill(m.load(names[value]), names[target], start, asm.least(asm.op(f"add nuw nsw i64 {start}, {BLOCK}"), size))
 
-        self.add(spread(self.asm, self.fresh(), (value, target), -(-size // BLOCK), size * nbytes / SPEED, body))
+        spread(self.asm, (value, target), -(-size // BLOCK), size * nbytes / SPEED, body)
 
     # ------------------------------------------------------------------ by fixed places
     def reshape(self, target: str, x: Memory) -> None:
@@ -168,7 +159,7 @@ class Moves:
                 asm.when(asm.op(f"xor i1 {valid}, true"), lambda: m.fill("0", to, 0, math.prod([r.size for r in rest])))
 
         size = values[0].size
-        self.add(spread(self.asm, self.fresh(), pointers, size, self.v.size * self.nbytes / SPEED + 2 * size, body))
+        spread(self.asm, pointers, size, self.v.size * self.nbytes / SPEED + 2 * size, body)
 
     def walk(self, asm: Asm, t: str, runs: Sequence[Run], pointers: Sequence[str], values: Sequence[Value]) -> list[str]:
         """Where item `t` is in each of some index arrays."""
@@ -216,7 +207,7 @@ class Moves:
             asm.loop(0, values[0].size, 1, one)
 
         work = self.v.operands[1].size * self.nbytes / SPEED + 2 * values[0].size
-        self.add(spread(self.asm, self.fresh(), pointers, pieces, work, body))
+        spread(self.asm, pointers, pieces, work, body)
 
     def combine(
         self, m: Mover, op: str, runs: Sequence[Run], last: Run, part: tuple[int | str, int | str], source: str, target: str

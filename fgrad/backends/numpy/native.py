@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,25 +16,41 @@ from fgrad.backends.numpy.asm import number as literal
 from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.branches import Branches
 from fgrad.backends.numpy.capable import able, is_number, is_silent, moved, multiple
+from fgrad.backends.numpy.code import WIDTH
 from fgrad.backends.numpy.convolution.nodes import Convolutions
 from fgrad.backends.numpy.gemm.nodes import Products
-from fgrad.backends.numpy.jit import compile_text, host
+from fgrad.backends.numpy.jit import host
 from fgrad.backends.numpy.kernel import Kernel
+from fgrad.backends.numpy.launches import Launches, Table
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.machine import LLVM, evaluate
 from fgrad.backends.numpy.moves import Moves
 from fgrad.backends.numpy.orders import Orders
 from fgrad.backends.numpy.runs import Memory, elements, strides_of
 from fgrad.backends.numpy.scans import Scans, UnableError, is_branch, is_scan
+from fgrad.backends.numpy.sizes import compile_form
 from fgrad.backends.numpy.split import Split, choose, stride
-from fgrad.backends.numpy.table import kernel
-from fgrad.backends.numpy.tasks import TaskKernel, launch, over_tasks, passed, relocated
+from fgrad.backends.numpy.table import load
+from fgrad.backends.numpy.tasks import TaskKernel, launch, passed, relocated
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.passes.nests import Shape, is_fused, nest_of
 from fgrad.passes.plan import Target, padded
 
-SHARED = 6  # values of a group from which on its code is a function of its own, one for all groups that are alike
 STACK = 1 << 15  # bytes of rows that a kernel keeps on its thread's stack
+
+
+class Function(NamedTuple):
+    """A native function of the program: how many arrays it is given, and its code."""
+
+    name: str
+    arguments: int
+    asm: Asm
+
+    def text(self, launches: Launches) -> str:
+        """The function, called with the addresses of arrays and of the arena."""
+        n = self.arguments
+        params = ", ".join(f"i64 %a{k}" for k in range(n + 1))
+        return f"define void @{self.name}({params}) #0 {{\nentry:\n  %arena = inttoptr i64 %a{n} to ptr\n{launches.body(self.asm)}\n  ret void\n}}\n"
 
 
 class Native:
@@ -42,13 +59,8 @@ class Native:
     def __init__(self) -> None:
         self.nests: dict[Value, Shape] = {}
         self.kept: dict[Value, int] = {}
-        self.functions: list[str] = []
-        self.groups: list[str] = []  # functions over tasks
-        self.same: dict[str, str] = {}  # names of those of fused groups, by their code
-        self.arity: dict[str, int] = {}
-        self.declares: dict[str, str] = {}
+        self.functions: list[Function] = []
         self.left: list[Value] = []  # nodes that stay calls of NumPy
-        self.texts: dict[str, None] = {}  # of kernels by name that are called
         self.convolutions = Convolutions()
         self.leaves: dict[Value, str] = {}  # pointers of the inputs of loops' bodies
         self.results: dict[Block, list[str]] = {}  # and of their results
@@ -152,17 +164,11 @@ class Native:
         rows = {w: self.row_bytes(kernel, w) for w in kernel.scratch_values()}
         on_stack = sum(rows.values()) <= STACK
         if split is None or self.task_bytes(kernel, split) > room:
-            if len(kernel.order) >= SHARED:
-                self.call(kernel, rows, None if on_stack else at)
-                return
-            for w, nbytes in rows.items():
-                kernel.keep(w, self.asm.entry(f"alloca [{nbytes} x i8], align 64") if on_stack else self.arena(at))
-                at += nbytes
-            kernel.emit([v for v in kernel.order if v in kernel.nest.late])  # a set's order differs between processes: the text is a key
+            self.call(kernel, rows, None if on_stack else at)
             return
-        for v in kernel.order:  # sums that tasks share without meeting
-            if v in kernel.nest.late and v not in split.partial:
-                kernel.prepare(v)
+        shared = [v for v in kernel.order if v in kernel.nest.late and v not in split.partial]
+        if shared:  # by tasks that do not meet
+            self.aside(kernel, split, [kernel.refs[v].pointer for v in shared], lambda own, names: own.prepare_all(shared))
         apart, places = {v: stride(v) for v in split.partial}, dict(kernel.refs)
         for v in split.partial:
             places[v] = kernel.refs[v]._replace(pointer=self.arena(at))
@@ -179,10 +185,19 @@ class Native:
             if not on_stack:
                 apart[w] = nbytes // w.dtype.itemsize
         tasks.emit_tasks(apart)
-        launch(self.asm, self.function(asm), pointers, split.tasks)
-        after = TaskKernel(self.asm, kernel.graph, kernel.nest, kernel.refs, kernel.lanes, split)
-        after.bases.update({v: places[v].pointer for v in split.partial})
-        after.emit_sums()
+        launch(self.asm, asm, pointers, split.tasks)
+        if split.partial:
+            both = [r.pointer for v in split.partial for r in (kernel.refs[v], places[v])]
+            self.aside(kernel, split, both, lambda own, names: own.emit_sums({v: names[places[v].pointer] for v in split.partial}))
+
+    def aside(self, kernel: Kernel, split: Split, pointers: list[str], write: Callable[[TaskKernel, Mapping[str, str]], object]) -> None:
+        """What a split group does before or after its tasks, as a function of its own. pointers: what it needs."""
+        given = list(dict.fromkeys(pointers))
+        asm = Asm()
+        names = passed(asm, given)
+        refs = {v: r._replace(pointer=names.get(r.pointer, r.pointer)) for v, r in kernel.refs.items()}
+        write(TaskKernel(asm, kernel.graph, kernel.nest, refs, kernel.lanes, split), names)
+        launch(self.asm, asm, given, 1)
 
     def call(self, kernel: Kernel, rows: Mapping[Value, int], at: int | None) -> None:
         """A group's code as a function of its own, and its call. at: where in the arena its rows are; None: on the stack."""
@@ -193,33 +208,19 @@ class Native:
         own = Kernel(asm, kernel.graph, kernel.nest, relocated(kernel.refs, names), kernel.lanes)
         for k, (w, nbytes) in enumerate(rows.items()):
             own.keep(w, names[starts[k]] if starts else asm.entry(f"alloca [{nbytes} x i8], align 64"))
-        own.emit([v for v in own.order if v in own.nest.late])
-        launch(self.asm, self.function(asm), pointers, 1)
-
-    def function(self, asm: Asm) -> str:
-        """The name of a function over tasks; layers that are alike share it."""
-        body = over_tasks("", asm)
-        name = self.same.get(body)
-        if name is None:
-            name = self.same[body] = self.name("group")
-            self.groups.append(over_tasks(name, asm))
-        self.asm.declares.update(asm.declares)
-        return name
+        own.emit([v for v in own.order if v in own.nest.late])  # a set's order differs between processes: the text is a key
+        launch(self.asm, asm, pointers, 1)
 
     def wrote(self, block: Block, v: Value) -> None:
         """A node more in the function."""
         self.pending += 1
         self.commits = self.commits or block.plan.commits(v)
 
-    def name(self, kind: str) -> str:
-        """A name for a function over tasks."""
-        return f"{kind}{len(self.functions)}_{self.pending}_{len(self.groups)}"
-
     def brought(self, block: Block, x: Value, at: int) -> str:
         """A pointer to a contiguous copy of a value, made at a place of the arena."""
         if self.rooted(block, x):
             target = self.arena(at)
-            moves = Moves(self.asm, self.name(f"copy{at}_"), x, host().lanes, self.groups)
+            moves = Moves(self.asm, x, host().lanes)
             moves.copy(x.shape, self.memory(block, x), target, moves.out)
             return target
         self.flush(block)
@@ -248,7 +249,8 @@ class Native:
 
     def arena(self, offset: int) -> str:
         """A pointer into the arena."""
-        return self.asm.entry(f"getelementptr inbounds i8, ptr %arena, i64 {offset}")
+        self.asm.places[f"%arena{offset}"] = offset
+        return f"%arena{offset}"
 
     def slot(self, block: Block, slot: tuple[Value, int], like: Value) -> str:
         """A pointer to a planned slot."""
@@ -320,7 +322,7 @@ class Native:
         if v.may_fail and not moves.early_check(block, v):
             self.flush(block)
             block.check(v)
-        writer = Moves(self.asm, self.name("move"), v, host().lanes, self.groups)
+        writer = Moves(self.asm, v, host().lanes)
         moves.NODES[v.prim.name](writer, self.slot(block, (v, 0), v), *[self.memory(block, x) for x in v.operands])
         return True
 
@@ -330,7 +332,7 @@ class Native:
             return False
         assert v.prim is not None
         xs = [self.memory(block, x) for x in v.operands]
-        given = (self.asm, self.name("rows"), v, host().lanes, self.groups)
+        given = (self.asm, v, host().lanes)
         if along.able(v):
             along.NODES[v.prim.name](Along(*given), self.slot(block, (v, 0), v), *xs)
         elif searches.able(v):
@@ -354,12 +356,7 @@ class Native:
         if not self.pending:
             return
         name = f"kernel{len(self.functions)}"
-        n = len(self.args)
-        params = ", ".join(f"i64 %a{k}" for k in range(n + 1))
-        body = "\n".join([f"  %arena = inttoptr i64 %a{n} to ptr", *self.asm.head, *self.asm.lines, "  ret void"])
-        self.functions.append(f"define void @{name}({params}) #0 {{\nentry:\n{body}\n}}\n")
-        self.arity[name] = n + 1
-        self.declares.update(self.asm.declares)
+        self.functions.append(Function(name, len(self.args), self.asm))
         block.text.addressed.update(self.args)
         if FIELD is not None:
             texts = [f"id({a}) + {FIELD}" for a in self.args]
@@ -371,15 +368,19 @@ class Native:
         block.text.call(name, *texts, "arena")
         self.start()
 
-    def text(self) -> str:
+    def text(self, launches: Launches) -> str:
         """The module."""
-        width = 'attributes #0 = { nounwind "prefer-vector-width"="512" }'
-        return "\n".join([*self.groups, *self.functions, *self.declares.values(), width, ""])
+        written = [f.text(launches) for f in self.functions]
+        declares = {name: line for f in self.functions for name, line in f.asm.declares.items()}
+        return "\n".join([*written, *declares.values(), WIDTH, ""])
 
-    def compiled(self) -> dict[str, Callable[..., None]]:
-        """The functions of the program, by name."""
-        if "fgrad_parallel" in self.declares:
+    def compiled(self, start: int) -> tuple[dict[str, Callable[..., None]], Table]:
+        """The functions of the program, by name, and the table of their calls, which has its place `start` bytes into the arena."""
+        launches = Launches([f.asm for f in self.functions], start)
+        if not self.functions:
+            return {}, launches.table
+        text = self.text(launches)
+        if "@fgrad_parallel" in text:
             pool.load()
-        for text in (*self.convolutions.texts, *self.texts):
-            kernel(text)
-        return compile_text(self.text(), self.arity) if self.functions else {}
+        load(launches.texts())
+        return compile_form(text, {f.name: f.arguments + 1 for f in self.functions}), launches.table

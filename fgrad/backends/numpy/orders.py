@@ -181,10 +181,10 @@ def able(v: Value) -> bool:
 
 
 class Orders:
-    """Writes one node into a function. `text`: functions over tasks that it needs are collected there."""
+    """Writes one node into a function."""
 
-    def __init__(self, asm: Asm, name: str, v: Value, lanes: int, text: list[str]) -> None:
-        self.asm, self.name, self.v, self.lanes, self.text = asm, name, v, lanes, text
+    def __init__(self, asm: Asm, v: Value, lanes: int) -> None:
+        self.asm, self.v, self.lanes = asm, v, lanes
         params = v.named_params
         self.axis, self.length = params["axis"], length(v)
         self.down = params["descending"] if "descending" in params else params["largest"]
@@ -218,8 +218,7 @@ class Orders:
             asm.loop(start, stop, 1, row)
 
         time = v.operands[0].size * (1.0 if v.prim is not None and v.prim.name == "top_k" else 5.0)
-        text = spread(self.asm, self.name, pointers, number, time, item)
-        self.text.extend([text] if text is not None else [])
+        spread(self.asm, pointers, number, time, item)
 
     def results(self) -> int:
         """Elements of a row of results."""

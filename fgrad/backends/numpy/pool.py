@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.backends.numpy.jit import compile_text, define
+from fgrad.backends.numpy.jit import define
+from fgrad.backends.numpy.sizes import compile_text
 from fgrad.settings import current
 
 SPIN = 4000  # pauses before a thread sleeps: some 50 microseconds

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fgrad.passes.plan import ALIGN, Plan
+from fgrad.passes.plan import ALIGN, Plan, padded
 
 LARGE = 1 << 25  # bytes of an arena before which freed memory is given back
 Run = Callable[[Any], list[Any]]
+
+
+NONE = np.zeros(0, np.int64)
 
 
 class Code(NamedTuple):
@@ -28,6 +31,8 @@ class Code(NamedTuple):
     outputs: tuple[tuple[tuple[int, ...], Any], ...]
     plan: Plan
     cells: int = 0  # addresses of arrays that one call of a kernel takes at most
+    words: Any = NONE  # behind the arena: what kernels are given
+    relative: Any = NONE  # 1 for words that count from where the arena starts
 
 
 def _alone() -> int:
@@ -66,7 +71,9 @@ def frame(code: Code) -> Run:
     """One runnable function with an arena and an output pool of its own; used by one call at a time."""
     if code.plan.arena_bytes >= LARGE:
         give_back()
-    arena = aligned(code.plan.arena_bytes)
+    start = padded(code.plan.arena_bytes)
+    arena = aligned(start + code.words.nbytes)
+    np.ndarray(code.words.shape, np.int64, arena, start)[:] = code.words + code.relative * arena.ctypes.data
     scope = dict(code.scope)
     scope["memory"], scope["arena"] = arena, arena.ctypes.data
     scope["cells"] = np.zeros(code.cells, np.uintp)

@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fgrad.backends.numpy.asm import Asm
-from fgrad.backends.numpy.code import name_of
-from fgrad.backends.numpy.tasks import PARALLEL
+from fgrad.backends.numpy.asm import Address, Asm, Launch
 
 ALIGN = 64
 PARTS = 16  # pieces that a kernel's tasks are given out in, at most
@@ -72,22 +70,9 @@ class Memory:
 
 def emit(asm: Asm, recipe: Recipe, addresses: Mapping[str, str]) -> None:
     """The calls of a recipe's kernels, on threads. addresses: of its arrays and its memory."""
-    cell = asm.entry(f"alloca [{max([len(step.words) for step in recipe.steps]) + 2} x i64], align 64")
     for step in recipe.steps:
-        name = name_of(step.text)
-        asm.declares[name] = f"declare void @{name}(ptr, i64, i64)"
-        for k, word in enumerate((step.chunk, step.tasks, *step.words)):
-            at = asm.op(f"getelementptr inbounds i64, ptr {cell}, i64 {k}")
-            if isinstance(word, Place):
-                base = addresses[word.name]
-                asm.do(f"store ptr {asm.op(f'getelementptr inbounds i8, ptr {base}, i64 {word.offset}')}, ptr {at}")
-            else:
-                asm.do(f"store i64 {word}, ptr {at}")
         if step.claims >= 0:
             claims = asm.op(f"getelementptr inbounds i8, ptr {addresses['memory']}, i64 {step.claims}")
             asm.do(f"store i64 {FREE}, ptr {claims}")
-        if step.parts == 1:
-            asm.do(f"call void @{name}(ptr {cell}, i64 0, i64 1)")
-        else:
-            asm.declares["fgrad_parallel"] = PARALLEL
-            asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {step.parts})")
+        words = [Address(addresses[w.name], w.offset) if isinstance(w, Place) else w for w in step.words]
+        asm.launch(Launch(step.text, (step.chunk, step.tasks, *words), step.parts, varies=False))

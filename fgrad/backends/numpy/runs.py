@@ -144,8 +144,8 @@ class Mover:
             self.store(x, self.at(target, k, to), n)
 
 
-def copy(asm: Asm, name: str, runs: Sequence[Run], source: str, target: str, nbytes: int, lanes: int) -> str | None:
-    """Moves elements along axes, over threads if they are many; returns the text of a function `name` if it needs one."""
+def copy(asm: Asm, runs: Sequence[Run], source: str, target: str, nbytes: int, lanes: int) -> None:
+    """Moves elements along axes, over threads if they are many."""
     runs = joined(sorted(runs, key=lambda r: -abs(r.strides[1])))
     time = nbytes * math.prod([r.size for r in runs]) / SPEED
     last = runs[-1] if runs else Run(1, (1, 1))
@@ -162,7 +162,8 @@ def copy(asm: Asm, name: str, runs: Sequence[Run], source: str, target: str, nby
             x, y = m.place(inner.op(f"udiv i64 {t}, {blocks}"), outer, names[source], names[target])
             turn_block(m, x, y, turned, last, start)
 
-        return spread(asm, name, (source, target), math.prod([r.size for r in outer]) * blocks, time, block)
+        spread(asm, (source, target), math.prod([r.size for r in outer]) * blocks, time, block)
+        return
     if len(runs) < 2 or runs[0].size * 8 < last.size:
         pieces = -(-last.size // BLOCK)
         outer = list(runs[:-1])
@@ -174,14 +175,15 @@ def copy(asm: Asm, name: str, runs: Sequence[Run], source: str, target: str, nby
             x, y = m.place(inner.op(f"udiv i64 {t}, {pieces}"), outer, names[source], names[target])
             m.row(last.size, x, last.strides[0], y, last.strides[1], (start, stop))
 
-        return spread(asm, name, (source, target), math.prod([r.size for r in outer]) * pieces, time, piece)
+        spread(asm, (source, target), math.prod([r.size for r in outer]) * pieces, time, piece)
+        return
     first, rest = runs[:1], runs[1:]
 
     def item(inner: Asm, names: Mapping[str, str], t: str) -> None:
         m = Mover(inner, nbytes, lanes)
         m.all(rest, *m.place(t, first, names[source], names[target]))
 
-    return spread(asm, name, (source, target), first[0].size, time, item)
+    spread(asm, (source, target), first[0].size, time, item)
 
 
 def turn_block(m: Mover, source: str, target: str, across: Run, along: Run, start: str) -> None:

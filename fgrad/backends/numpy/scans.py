@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fgrad.backends.numpy import along, moves, orders, searches
 from fgrad.backends.numpy.block import Block
@@ -111,13 +111,13 @@ class Scans:
         """Calls `write`; False if it cannot be done, and then nothing is written."""
         native = self.native
         asm = native.asm
-        before = (len(asm.lines), len(asm.head), dict(native.args), len(native.groups), dict(native.same), native.pending, native.inside)
+        before = (len(asm.lines), len(asm.head), dict(native.args), len(asm.launches), native.pending, native.inside)
         native.inside = True
         try:
             write()
         except UnableError:
-            lines, heads, native.args, groups, native.same, native.pending, native.inside = before
-            del asm.lines[lines:], asm.head[heads:], native.groups[groups:]
+            lines, heads, native.args, launches, native.pending, native.inside = before
+            del asm.lines[lines:], asm.head[heads:], asm.launches[launches:]
             return False
         native.inside = before[-1]
         return True
@@ -168,7 +168,7 @@ class Scans:
         """A result that the body does not compute in its place."""
         if not self.native.rooted(block, x):
             raise UnableError
-        writer = moves.Moves(self.native.asm, self.native.name("result"), x, host().lanes, self.native.groups)
+        writer = moves.Moves(self.native.asm, x, host().lanes)
         writer.copy(x.shape, self.native.memory(block, x), target, writer.out)
 
     def whole(self, block: Block, x: Value, at: int) -> str:
@@ -185,7 +185,4 @@ class Scans:
 
     def move(self, x: Value, source: str, target: str) -> None:
         """All elements of a contiguous value."""
-        n = self.native
-        run = [Run(x.size, (1, 1))]
-        text: Any = copy(n.asm, n.name("carry"), run, source, target, x.dtype.itemsize, host().lanes)
-        n.groups.extend([text] if text is not None else [])
+        copy(self.native.asm, [Run(x.size, (1, 1))], source, target, x.dtype.itemsize, host().lanes)

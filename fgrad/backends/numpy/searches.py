@@ -15,10 +15,10 @@ BLOCK = 256  # values that one item looks for
 
 
 class Search:
-    """Writes one node into a function. `text`: functions over tasks that it needs are collected there."""
+    """Writes one node into a function."""
 
-    def __init__(self, asm: Asm, name: str, v: Value, lanes: int, text: list[str]) -> None:
-        self.asm, self.name, self.v, self.lanes, self.text = asm, name, v, lanes, text
+    def __init__(self, asm: Asm, v: Value, lanes: int) -> None:
+        self.asm, self.v, self.lanes = asm, v, lanes
         self.dtype = v.operands[0].dtype.name
         self.length = v.operands[0].shape[-1]
 
@@ -45,8 +45,7 @@ class Search:
             asm.loop(start, stop, 1, one)
 
         time = self.v.size * (4.0 + 2 * self.length.bit_length())
-        text = spread(self.asm, self.name, (rows.pointer, values.pointer, target), math.prod(lead) * blocks, time, item)
-        self.text.extend([text] if text is not None else [])
+        spread(self.asm, (rows.pointer, values.pointer, target), math.prod(lead) * blocks, time, item)
 
     def found(self, asm: Asm, mover: Mover, row: str, step: int, value: E) -> str:
         """How many elements of a row come before a value."""

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
-from threading import Lock
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fgrad.backends.numpy.code import NAME, name_of
-from fgrad.backends.numpy.jit import compile_text, define
+from fgrad.backends.numpy.jit import define, link
+from fgrad.backends.numpy.locks import ForkLock
 from fgrad.backends.numpy.recipe import ALIGN, FREE, Place, Recipe, Step
+from fgrad.backends.numpy.sizes import code_of
 
 KERNELS: dict[str, Callable[..., None]] = {}
-LOCK = Lock()
+LOCK = ForkLock()
+
+
+def load(texts: Iterable[str]) -> None:
+    """Kernels, each compiled once, and known by their names to what is linked later."""
+    with LOCK:
+        new = {name: text for name, text in [(name_of(text), text) for text in texts] if name not in KERNELS}
+        if not new:
+            return
+        codes = [code_of(text.replace(f"@{NAME}(", f"@{name}(")) for name, text in new.items()]
+        for name, function in link(codes, dict.fromkeys(new, 3)).functions.items():
+            define(name, function)
+            KERNELS[name] = function
 
 
 def kernel(text: str) -> Callable[..., None]:
-    """The kernel of a text, compiled once, and known by its name to what is linked later."""
-    name = name_of(text)
-    with LOCK:
-        found = KERNELS.get(name)
-        if found is None:
-            found = KERNELS[name] = compile_text(text.replace(f"@{NAME}(", f"@{name}("), {name: 3})[name]
-            define(name, found)
-    return found
+    """The kernel of a text."""
+    load([text])
+    return KERNELS[name_of(text)]
 
 
 def words(step: Step, addresses: Mapping[str, int]) -> Any:

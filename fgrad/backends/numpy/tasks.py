@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fgrad.backends.numpy.asm import Asm
+from fgrad.backends.numpy.asm import Address, Asm, Launch
+from fgrad.backends.numpy.code import NAME, WIDTH
 from fgrad.backends.numpy.kernel import Kernel
 from fgrad.backends.numpy.loops import Ref
 from fgrad.backends.numpy.split import MOST, TASK, WORTH, stride
 from fgrad.ir.graph import Value
-
-PARALLEL = "declare void @fgrad_parallel(ptr, ptr, i64)"
 
 
 class TaskKernel(Kernel):
@@ -32,28 +31,38 @@ class TaskKernel(Kernel):
 
         self.asm.loop("%lo", "%hi", 1, task)
 
-    def emit_sums(self) -> None:
-        """After all tasks: their sums, added up in order. The array of a sum is given by `refs`, its parts by `bases`."""
+    def emit_sums(self, parts: Mapping[Value, str]) -> None:
+        """After all tasks: their sums, added up in order. parts: where those of the first task are."""
         assert self.split is not None
         for v in self.split.partial:
-            lanes, step, name = self.lanes if v.size >= self.lanes else 1, stride(v), v.dtype.name
-            full = v.size // lanes * lanes
+            self.emit_sum(v, parts[v], self.split.tasks)
 
-            def add(i: str, lanes: int, v: Value = v, step: int = step, name: str = name) -> None:
-                at = self.asm.offset(self.bases[v], i, name)
-                total = self.asm.load(at, name, lanes)
-                for c in range(1, self.split.tasks):  # type: ignore[union-attr]  # asserted above
-                    total = self.combine(v, total, self.asm.load(self.asm.offset(at, str(c * step), name), name, lanes))
-                self.asm.store(total, self.asm.offset(self.refs[v].pointer, i, name))
+    def emit_sum(self, v: Value, parts: str, tasks: int) -> None:
+        """One sum over tasks."""
+        asm, step, name = self.asm, stride(v), v.dtype.name
+        many = self.lanes if v.size >= self.lanes else 1
+        full = v.size // many * many
 
-            self.asm.loop(0, full, lanes, lambda i, lanes=lanes, add=add: add(i, lanes))  # type: ignore[misc]  # bound now
-            self.asm.loop(full, v.size, 1, lambda i, add=add: add(i, 1))  # type: ignore[misc]  # bound now
+        def add(i: str, lanes: int) -> None:
+            at, total = asm.offset(parts, i, name), asm.variable(name, lanes)
+            asm.set(total, asm.load(at, name, lanes))
+
+            def more(c: str) -> None:
+                part = asm.load(asm.offset(at, asm.op(f"mul nuw nsw i64 {c}, {step}"), name), name, lanes)
+                asm.set(total, self.combine(v, asm.get(total, name, lanes), part))
+
+            asm.loop(1, tasks, 1, more)
+            asm.store(asm.get(total, name, lanes), asm.offset(self.refs[v].pointer, i, name))
+
+        asm.loop(0, full, many, lambda i: add(i, many))
+        asm.loop(full, v.size, 1, lambda i: add(i, 1))
 
 
-def over_tasks(name: str, asm: Asm) -> str:
-    """A function over tasks `%lo` to `%hi` from its code."""
+def module(asm: Asm) -> str:
+    """A function over tasks `%lo` to `%hi` from its code, as a kernel."""
     body = "\n".join([*asm.head, *asm.lines, "  ret void"])
-    return f"define internal void @{name}(ptr %args, i64 %lo, i64 %hi) #0 {{\nentry:\n{body}\n}}\n"
+    define = f"define void @{NAME}(ptr %args, i64 %lo, i64 %hi) #0 {{\nentry:\n{body}\n}}\n"
+    return "\n".join([define, *asm.declares.values(), WIDTH, ""])
 
 
 def passed(asm: Asm, pointers: list[str]) -> dict[str, str]:
@@ -63,30 +72,23 @@ def passed(asm: Asm, pointers: list[str]) -> dict[str, str]:
     }
 
 
-def launch(asm: Asm, name: str, pointers: list[str], tasks: int) -> None:
+def launch(asm: Asm, inner: Asm, pointers: Sequence[str], tasks: int) -> None:
     """Calls a function over all its tasks, on threads if they are several."""
-    cell = asm.entry(f"alloca [{max(len(pointers), 1)} x ptr], align 64")
-    for k, p in enumerate(pointers):
-        asm.do(f"store ptr {p}, ptr {asm.op(f'getelementptr inbounds ptr, ptr {cell}, i64 {k}')}")
-    if tasks == 1:
-        asm.do(f"call void @{name}(ptr {cell}, i64 0, i64 1)")
-        return
-    asm.declares["fgrad_parallel"] = PARALLEL
-    asm.do(f"call void @fgrad_parallel(ptr @{name}, ptr {cell}, i64 {tasks})")
+    asm.launch(Launch(module(inner), tuple(map(Address, pointers)), tasks, varies=True))
 
 
 Body = Callable[[Asm, Mapping[str, str], str], None]  # the function being written, names of pointers in it, which item
 
 
-def spread(asm: Asm, name: str, pointers: Iterable[str], count: int, time: float, body: Body) -> str | None:
+def spread(asm: Asm, pointers: Iterable[str], count: int, time: float, body: Body) -> None:
     """`for i in range(count): body(i)`: in line, or handed to threads in tasks of several items.
 
-    time: nanoseconds that all of it takes one thread.  Returns the text of the function `name` over tasks, if there is one.
+    time: nanoseconds that all of it takes one thread.
     """
     given = list(dict.fromkeys(pointers))
     if count < 2 or time < WORTH:
         asm.loop(0, count, 1, lambda i: body(asm, {p: p for p in given}, i))
-        return None
+        return
     each = -(-count // int(min(count, MOST, max(2.0, time // TASK))))
     inner = Asm()
     names = passed(inner, given)
@@ -97,9 +99,7 @@ def spread(asm: Asm, name: str, pointers: Iterable[str], count: int, time: float
         inner.loop(start, stop, 1, lambda i: body(inner, names, i))
 
     inner.loop("%lo", "%hi", 1, task)
-    asm.declares.update(inner.declares)
-    launch(asm, name, given, -(-count // each))
-    return over_tasks(name, inner)
+    launch(asm, inner, given, -(-count // each))
 
 
 def relocated(refs: Mapping[Value, Ref], names: Mapping[str, str]) -> dict[Value, Ref]:

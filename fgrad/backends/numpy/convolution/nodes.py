@@ -53,7 +53,6 @@ class Convolutions:
 
     def __init__(self) -> None:
         self.recipes: dict[Value, Recipe | None] = {}
-        self.texts: dict[str, None] = {}  # of the kernels that are called
 
     def recipe(self, v: Value) -> Recipe | None:
         """`recipe_of`, remembered."""
@@ -84,7 +83,6 @@ class Convolutions:
         addresses[names[-1]] = function.place(block, v)[0]
         addresses["memory"] = function.arena(block.plan.scratch.get(v, 0))
         emit(function.asm, recipe, addresses)
-        self.texts.update(dict.fromkeys(step.text for step in recipe.steps))
         return True
 
     def contiguous(self, function: Function, block: Block, x: Value) -> bool:

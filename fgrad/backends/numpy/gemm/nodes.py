@@ -102,9 +102,8 @@ class Products:
         copied, places, p = found
         for k in copied:
             x = v.operands[k]
-            writer = moves.Moves(native.asm, native.name(f"order{k}_"), x, host().lanes, native.groups)
+            writer = moves.Moves(native.asm, x, host().lanes)
             writer.copy(x.shape, memories[k], places[k].pointer, places[k].strides)
         todo = step(p)
         emit(native.asm, Recipe((todo,), 0), {"a": p.a.pointer, "b": p.b.pointer, "c": p.c.pointer})
-        native.texts[todo.text] = None
         return True
