@@ -192,3 +192,42 @@ def test_triangles_as_vectors() -> None:
         fgrad.distributions.utils.tril_matrix_to_vec(fgrad.ones(2, 2), 5)
     with pytest.raises(ValueError, match="4"):
         fgrad.distributions.utils.vec_to_tril_matrix(fgrad.ones(4))
+
+
+def test_a_flow_of_ones_own_is_a_module_too() -> None:
+    found = []
+    for t in LIBRARIES:
+        d = t.distributions
+
+        class Planar(d.Transform, t.nn.Module):  # type: ignore[misc, name-defined]  # of either library
+            domain = codomain = d.constraints.real_vector
+            bijective = True
+
+            def __init__(self, weight: Any, shift: Any) -> None:
+                super().__init__(cache_size=1)
+                self.weight, self.shift = t.nn.Parameter(weight), t.nn.Parameter(shift)
+
+            def __hash__(self) -> int:
+                return id(self)
+
+            def _call(self, x: Any) -> Any:
+                return x + self.shift * t.tanh(x @ self.weight)[..., None]
+
+            def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+                slope = (1 - t.tanh(x @ self.weight) ** 2)[..., None] * self.weight
+                return (1 + slope @ self.shift).abs().log()
+
+        flow = Planar(t.tensor([0.3, 0.5]), t.tensor([0.2, -0.1]))
+        base = d.Independent(d.Normal(t.zeros(2), t.ones(2)), 1)
+        whole = d.TransformedDistribution(base, [flow, d.AffineTransform(1.0, 2.0, event_dim=1, cache_size=1)])
+        y = whole.rsample((5,))
+        assert whole.log_prob(y).shape == (5,)  # by the cache: the flow has no inverse
+        with pytest.raises(NotImplementedError):
+            whole.log_prob(y + 1)
+        x = t.tensor([[0.4, -1.0], [2.0, 0.1]])
+        z = flow(x)
+        slope = flow.log_abs_det_jacobian(x, z)
+        (z.sum() + slope.sum()).backward()
+        found.append([z.tolist(), slope.tolist(), flow.weight.grad.tolist(), flow.shift.grad.tolist(), [shown(whole.support)], [n for n, _ in flow.named_parameters()]])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours == (pytest.approx(np.array(theirs), rel=1e-5) if isinstance(theirs[0], list | float) else theirs)
