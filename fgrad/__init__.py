@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fgrad import debug as debug
     from fgrad import distributions as distributions
     from fgrad import dtypes as dtypes
+    from fgrad import experimental as experimental
     from fgrad import fft as fft
     from fgrad import flatten_util as flatten_util
     from fgrad import func as func
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _LAZY = (
     "accelerator", "ad_checkpoint", "amp", "autograd", "compiler", "core", "cpu", "cuda", "custom_batching",
-    "custom_derivatives", "debug", "distributions", "dtypes", "fft", "flatten_util", "func", "functional", "hub",
+    "custom_derivatives", "debug", "distributions", "dtypes", "experimental", "fft", "flatten_util", "func", "functional", "hub",
     "image", "inspector", "lax", "linalg", "masked", "mps", "nn", "numpy", "ops", "optim", "profiler", "random", "return_types",
     "scipy", "signal", "sparse", "special", "stages", "test_util", "testing", "tree_util", "types", "typing", "utils",
     "version", "xpu",

@@ -99,7 +99,7 @@ def test_a_checkpoint_goes_on_in_the_other_framework(here: Any, there: Any, tmp_
     np.testing.assert_allclose(train(there, other, opt2, data[3:]), train(here, model, opt, data[3:]), rtol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
+@pytest.mark.filterwarnings("ignore:Sparse")
 def test_sparse_tensors(tmp_path: Path) -> None:
     dense = [[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]]
     for make in ("to_sparse", "to_sparse_csr"):

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from fgrad import tree
-from fgrad.eager.closures import enter_cells, flat_cells, region
-from fgrad.eager.counter import COUNTER, counter
+from fgrad.eager.callbacks import on_arrays
+from fgrad.eager.closures import enter_cells, flat_cells, region, wrap_results
+from fgrad.eager.counter import COUNTER, advance, counter
+from fgrad.eager.shapes import type_like
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of, store
 
@@ -59,6 +61,35 @@ def printer(fmt: str) -> Callable[..., None]:
         sys.stdout.write(fmt.format(*args, **kwargs) + "\n")
 
     return show
+
+
+def io_callback(callback: Callable[..., Any], result_shape_dtypes: Any, *args: Any, sharding: Any = None, ordered: bool = False,
+                **kwargs: Any) -> Any:  # fmt: skip
+    """`callback(*args, **kwargs)` with NumPy arrays, for its effect and its result: once a run, in order, never left out.
+
+    result_shape_dtypes: a tree of ShapeDtypeStructs (or arrays, or None) that says what it returns.  ordered, sharding:
+    accepted.  Where effects happen: as debug_callback.  Not differentiable.
+
+    >>> import fgrad, numpy as np
+    >>> names = iter([3.0, 4.0])
+    >>> f = fgrad.jit(lambda: fgrad.experimental.io_callback(lambda: np.float32(next(names)), fgrad.ShapeDtypeStruct((), "float32")))
+    >>> float(f()), float(f())
+    (3.0, 4.0)
+    """
+    cells, spec, _ = flat_cells((args, kwargs))
+    wanted, out_spec = tree.flatten(result_shape_dtypes)
+    types = tuple([type_like(x)[1] for x in wanted])
+    cell = counter()
+    found = region("pure_callback", enter_cells([cell, *cells]), function=counted_results(callback, spec, out_spec), results=(COUNTER, *types),
+                   vmap="sequential")  # fmt: skip
+    return advance([cell], found[:1], lambda: tree.unflatten(out_spec, wrap_results(found[1:], [None] * len(types), cells)))
+
+
+@lru_cache(maxsize=1024)
+def counted_results(callback: Callable[..., Any], spec: Any, out_spec: Any) -> Callable[..., Any]:
+    """As `counted`, with the callback's results."""
+    inner = on_arrays(callback, spec, out_spec)
+    return lambda count, *arrays: (count + 1, *inner(*arrays))
 
 
 def debug_print(fmt: str, *args: Any, ordered: bool = True, **kwargs: Any) -> None:

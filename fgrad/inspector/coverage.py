@@ -57,6 +57,7 @@ JAX = {  # reason -> names of jax, jax.lax, jax.numpy, jax.scipy that are left o
     "a shell inside a compiled function: disable_jit lets Python's own stop there": "debug.breakpoint",
     "there are no threads of dispatch, and keys may be used again": "thread_guard no_execution no_tracing debug_key_reuse live_arrays monitoring",
     "sparse arrays are PyTorch's here, with gradients (fgrad.sparse)": "experimental.sparse",
+    "a tool of research, few programs use it": "experimental.jet experimental.checkify experimental.colocated_python",
     "deprecated in JAX": "example_libraries host_id host_ids host_count",
     "effects happen in order, without tokens": "lax.create_token lax.after_all",
     "one process has all devices": "lax.psend lax.precv lax.ragged_all_to_all",
