@@ -43,8 +43,8 @@ def shaped(x: Any, shape: tuple[int, ...], d: Any) -> Any:
     return broadcast_to(convert(array_of(x), d), shape)
 
 
-@custom_jvp
-def log_gamma(key: Any, a: Any) -> Any:
+@jit
+def drawn(key: Any, a: Any) -> Any:
     """log of draws with density x^(a-1) e^-x / Γ(a), of a's shape and dtype: below 1 that of a + 1, plus log(u) / a."""
     shape, d = a._type.shape, a._type.dtype
     small = a < 1
@@ -92,13 +92,21 @@ def gamma_slope(a: Any, log_x: Any) -> Any:
     return convert(-(total * (log_x - call("digamma", a)) + moved), d)
 
 
-@log_gamma.defjvp
-def _log_gamma_rule(primals: Any, tangents: Any) -> Any:
-    out = log_gamma(*primals)
-    return out, gamma_slope(primals[1], out) * tangents[1]
+@custom_jvp
+def moved(a: Any, log_x: Any) -> Any:
+    """The logarithms of draws, which move with `a`."""
+    return log_x
 
 
-_log_gamma = jit(log_gamma)
+@moved.defjvp
+def _moved_rule(primals: Any, tangents: Any) -> Any:
+    out = moved(*primals)
+    return out, gamma_slope(primals[0], out) * tangents[0] + tangents[1]
+
+
+@jit
+def _log_gamma(key: Any, a: Any) -> Any:
+    return moved(a, drawn(key, call("stop_gradient", a)))
 
 
 def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = float) -> Any:
