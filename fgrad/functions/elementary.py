@@ -18,7 +18,7 @@ from fgrad.functions.classify import isinf
 from fgrad.functions.dtypes import inexact_result, result_numpy
 from fgrad.functions.pointwise import clamp, into, pow, sub
 from fgrad.functions.reductions import any as any_
-from fgrad.functions.refusals import floats_only, tensors_only
+from fgrad.functions.refusals import floats_only, ordered, tensors_only
 from fgrad.functions.shape import reshape
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
@@ -124,6 +124,7 @@ def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:
     """log(x / (1 - x)); with `eps`, x is first clamped to [eps, 1 - eps]."""
+    ordered("logit", input._type.dtype)
     return into(out, compose(e.logit, floating(input), eps=None if eps is None else float(eps)))
 
 

@@ -12,7 +12,7 @@ from fgrad.functions.call import axis_of, compose, same
 from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import add, into, mul
 from fgrad.functions.reductions import sum
-from fgrad.functions.refusals import one_dtype
+from fgrad.functions.refusals import no_bools, one_dtype
 from fgrad.functions.shape import movedim, reshape, stack, unsqueeze
 from fgrad.functions.triangles import diagonal
 from fgrad.ir.apply import broadcast_shapes, caller
@@ -154,6 +154,7 @@ def contracts(equation: str) -> bool:
 def trace(input: Any) -> Any:
     """Sum of the diagonal of a matrix."""
     ranked("trace", (input, 2))
+    no_bools("trace", input)
     return sum(diagonal(input))
 
 

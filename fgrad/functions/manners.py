@@ -26,7 +26,7 @@ __all__ = ["adjoint"]
 
 def adjoint(input: Any) -> Any:
     """The last two dimensions exchanged, and conjugated if complex."""
-    return input.mH
+    return input.mH if input._type.ndim else input.conj()
 
 
 def _host(name: str, x: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 from weakref import ref
 
@@ -172,7 +173,8 @@ class MemoryMethods:
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements between neighbours along each dimension, by the logical view path."""
-        strides = probe(self)[0]
+        shape = self._type.shape
+        strides = probe(self)[0] if 0 not in shape else tuple(math.prod(max(n, 1) for n in shape[i + 1 :]) for i in range(len(shape)))
         return strides if dim is None else strides[dim]
 
     def storage_offset(self) -> int:

@@ -22,6 +22,7 @@ from fgrad.functions.call import R, axis_of, coerce, compose, compose_many, conv
 from fgrad.functions.exchange import placed
 from fgrad.functions.pointwise import into
 from fgrad.functions.reductions import drop, non_empty, sum, zero_index
+from fgrad.functions.refusals import no_bools, numbers_of
 from fgrad.functions.return_types import MinMax
 from fgrad.functions.shape import flatten, reshape
 from fgrad.ir.apply import caller
@@ -87,6 +88,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
 @rt.returns(rt.median)
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median: of all elements, or (values, indices) along `dim`."""
+    no_bools("median", input)
     flat = record(type(input)._result, R["reshape"], (input,), ((input._type.size,),)) if dim is None else input
     axis = 0 if dim is None else axis_of(flat, dim)
     if dim is None and not input._type.size:
@@ -136,7 +138,11 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> MinMax:
 @rt.returns(rt.kthvalue)
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> MinMax:
     """(the k-th smallest of each row, k counted from 1; its place)."""
-    n = input._type.shape[axis_of(input, dim)] if input._type.shape else 1
+    axis, n = axis_of(input, dim), 1
+    no_bools("kthvalue", input)
+    if input._type.shape:
+        non_empty(input, (axis,), "kthvalue")
+        n = input._type.shape[axis]
     if not 1 <= k <= n:
         raise ArgumentError(f"kthvalue(): selected number k out of range for dimension {dim}", where=caller(), fix=f"use 1 to {n}")
     return _pair(order.kth, "kthvalue", input, dim, keepdim, k=int(k))
@@ -145,6 +151,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> MinMax
 @rt.returns(rt.nanmedian)
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower median of what is not NaN: of all elements, or (values, indices) along `dim`."""
+    no_bools("nanmedian", input)
     if dim is not None:
         return _pair(order.nan_median, "nanmedian", input, dim, keepdim)
     flat = flatten(input)
@@ -183,7 +190,7 @@ def _quantile(name: str, x: Any, q: Any, dim: int | None, keepdim: bool, rule: s
         raise ShapeError(f"{name}() q must be a scalar or 1D tensor", where=caller(), fix="flatten q")
     if not isinstance(q, Cell) and not 0 <= float(q) <= 1:
         raise ArgumentError(f"{name}() q must be in the range [0, 1] but got {q}", where=caller(), fix="use 0 to 1")
-    if isinstance(q, Cell) and isinstance(q._data, np.ndarray) and not ((q._data >= 0) & (q._data <= 1)).all():
+    if isinstance(q, Cell) and (known := numbers_of(q)) is not None and not ((known >= 0) & (known <= 1)).all():
         raise ArgumentError(f"{name}() q values must be in the range [0, 1]", where=caller(), fix="use 0 to 1")
     axis = 0 if dim is None else axis_of(x, dim)
     rows = flatten(x) if dim is None or not x._type.ndim else x

@@ -17,10 +17,10 @@ from fgrad.eager.cell import Cell
 from fgrad.eager.record import record2
 from fgrad.eager.views import write
 from fgrad.errors import ArgumentError, DtypeError, RuleError
+from fgrad.functions import refusals as refuse
 from fgrad.functions.call import R, alike, become, binary, compose, convert, is_bool, is_integer, same, unary
 from fgrad.functions.dtypes import can_cast, inexact_result, result_numpy
 from fgrad.functions.layouts import Sparse
-from fgrad.functions.refusals import condition_fits, divisible, factor_fits, floats_only, ordered, tensors_only
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import kind
 from fgrad.primitives import composites as c
@@ -69,13 +69,12 @@ def _unary(name: str, doc: str, *, float_only: bool = False, prim: str | None = 
     return op
 
 
-def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None, numbers: bool = True, check: Any = None) -> Op:
+def _binary(name: str, doc: str, *, float_only: bool = False, prim: str | None = None, check: Any = None) -> Op:
     p = R[prim or name]
 
     def op(input: Any, other: Any, *, out: Any = None) -> Any:
-        if not numbers:
-            tensors_only(name, input, other)
-        _ = check and check(input, other)
+        if check is not None:
+            check(name, input, other)
         return into(out, binary(p, input, other, floating=float_only))
 
     op.__name__ = op.__qualname__ = name
@@ -110,13 +109,13 @@ arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, aco
 bitwise_not = _unary("bitwise_not", "Every bit (every truth value) inverted.")
 
 add_, sub_, mul_ = R["add"], R["sub"], R["mul"]
-maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties are halved.", numbers=False)
-minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.", numbers=False)
-atan2 = _binary("atan2", "Angle of the point (other, input).", numbers=False, float_only=True)
+maximum = _binary("maximum", "The larger; NaN if either is; gradients of ties are halved.", check=refuse.tensors_only)
+minimum = _binary("minimum", "The smaller; NaN if either is; gradients of ties are halved.", check=refuse.tensors_only)
+atan2 = _binary("atan2", "Angle of the point (other, input).", check=refuse.tensors_only, float_only=True)
 arctan2 = atan2
-hypot = _binary("hypot", "sqrt(x^2 + y^2).", numbers=False, float_only=True, check=lambda x, y: floats_only("hypot", x, y))
+hypot = _binary("hypot", "sqrt(x^2 + y^2).", float_only=True, check=refuse.float_tensors)
 copysign = _binary("copysign", "|input| with the sign of other.", float_only=True)
-fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem", check=divisible)
+fmod = _binary("fmod", "C's remainder: the sign of the dividend.", prim="rem", check=lambda _, x, y: refuse.divisible(x, y))
 bitwise_and = _binary("bitwise_and", "Bits (truth values) of both.")
 bitwise_or = _binary("bitwise_or", "Bits (truth values) of either.")
 bitwise_xor = _binary("bitwise_xor", "Bits (truth values) of exactly one.")
@@ -132,7 +131,7 @@ def relu(input: Any, *, out: Any = None) -> Any:
     """max(x, 0), of numbers; derivative 0 at 0."""
     if input._type.dtype.kind == "b":
         raise DtypeError("Boolean inputs not supported for relu", where=caller(), fix="convert to a number type")
-    ordered("clamp", input._type.dtype)
+    refuse.ordered("clamp", input._type.dtype)
     return into(out, compose(c.relu, input))
 
 
@@ -148,7 +147,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 def scaled(x: Any, y: Any, alpha: Any) -> Any:
     """y * alpha, a factor that fits what is computed with `x`."""
     d = result_numpy(x, y)
-    factor_fits(d, alpha)
+    refuse.factor_fits(d, alpha)
     return mul(convert(y, d), alpha) if isinstance(y, Cell) else y and alpha if isinstance(y, bool) else y * alpha
 
 
@@ -188,7 +187,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
                             where=caller(), fix="choose one of the three")  # fmt: skip
     x, y = same((input, other))
     if is_integer(x):
-        divisible(x, other)
+        refuse.divisible(x, other)
         q = sub(x, binary(R["rem"], x, y))
         return into(out, binary(R["floor_divide"], q, y))
     return into(out, unary(R["trunc"], binary(R["div"], x, y)))
@@ -200,14 +199,14 @@ true_divide, divide, multiply, subtract = div, div, mul, sub
 def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """floor(input / other). Raises RuntimeError for an integer over a 0 that is at hand."""
     x, y = same((input, other))
-    divisible(x, other)
+    refuse.divisible(x, other)
     return into(out, binary(R["floor_divide"], x, y) if is_integer(x) else compose(c.floor_divide, x, y))
 
 
 def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """Python's %: the sign of the divisor. Raises RuntimeError for an integer over a 0 that is at hand."""
     x, y = same((input, other))
-    divisible(x, other)
+    refuse.divisible(x, other)
     return into(out, compose(c.remainder, x, y))
 
 
@@ -244,6 +243,7 @@ def _rounding(name: str, doc: str) -> Op:
     p = R[name]
 
     def op(input: Any, *, out: Any = None) -> Any:
+        refuse.no_bools(name, input)
         return into(out, input.clone() if is_integer(input) else unary(p, input))
 
     op.__name__ = op.__qualname__ = name
@@ -258,6 +258,7 @@ fix = trunc
 
 def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:  # noqa: A001
     """To the nearest integer (or multiple of 10^-decimals), ties to even."""
+    refuse.no_bools("round", input)
     if is_integer(input):
         if decimals:
             raise RuleError(f"round(decimals={decimals}) of {input._type}", where=caller(), fix="convert to a float")
@@ -270,7 +271,7 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:  # noqa: A0
 
 def frac(input: Any, *, out: Any = None) -> Any:
     """x - trunc(x)."""
-    floats_only("frac", input)
+    refuse.floats_only("frac", input)
     return sub(input, trunc(input), out=out)
 
 
@@ -285,7 +286,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
         raise ArgumentError("torch.clamp: At least one of 'min' or 'max' must not be None", where=caller(), fix="give a bound")
     given = [b for b in (min, max) if b is not None]
     d = result_numpy(input, *given)
-    ordered("clamp", d)
+    refuse.ordered("clamp", d)
     if all_numbers(given):
         low, high = limits(min, max, d)
         x = convert(input, d)
@@ -333,7 +334,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     """input where condition, else other; with the condition alone, the indices where it holds (as nonzero does)."""
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
-    condition_fits(condition)
+    refuse.condition_fits(condition)
     mask = condition if condition._type.dtype.kind == "b" else ne(condition, 0)
     if not isinstance(input, Cell) and not isinstance(other, Cell):
         d = result_numpy(input, other)
@@ -358,7 +359,7 @@ def logical_not(input: Any, *, out: Any = None) -> Any:
 
 def _logical(name: str, prim: str) -> Op:
     def op(input: Any, other: Any, *, out: Any = None) -> Any:
-        tensors_only(name, input, other)
+        refuse.tensors_only(name, input, other)
         return into(out, binary(R[prim], truth(input), truth(other)))
 
     op.__name__ = op.__qualname__ = name
@@ -385,8 +386,7 @@ def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
     """log(exp(input) + exp(other))."""
-    tensors_only("logaddexp", input, other)
-    floats_only("logaddexp", input, other)
+    refuse.float_tensors("logaddexp", input, other)
     return into(out, compose(c.logaddexp, *same((input, other), inexact_result(input, other))))
 
 

@@ -137,25 +137,22 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
     return _moment(c.std, input, own, k, keepdim), mean(input, own, keepdim)
 
 
-def non_empty(x: Any, axes: tuple[int, ...], name: str) -> None:
-    """PyTorch's error for the extreme of nothing."""
+def non_empty(x: Any, axes: tuple[int, ...], name: str, whole: bool = False) -> None:
+    """PyTorch's error for the extreme of nothing; `whole`: no dimension was named."""
     if 0 in [x._type.shape[a] for a in axes]:
-        if len(axes) == x._type.ndim:
-            raise ArgumentError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.", where=caller(),
-                                fix="check that the tensor is not empty")  # fmt: skip
-        raise RangeError(f"{name}(): Expected reduction dim to have non-zero size", where=caller(),
-                         fix="check that the tensor is not empty")  # fmt: skip
+        error, what = (ArgumentError, "be specified for input.numel() == 0.") if whole else (RangeError, "have non-zero size")
+        raise error(f"{name}(): Expected reduction dim to {what}", where=caller(), fix="check that the tensor is not empty")
 
 
 def amax(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The largest; gradients of ties are shared evenly."""
-    non_empty(input, axes_of(input, dim), "amax")
+    non_empty(input, axes_of(input, dim), "amax", dim in (None, (), []))
     return into(out, reduce("reduce_max", input, axes_of(input, dim), keepdim))
 
 
 def amin(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The smallest; gradients of ties are shared evenly."""
-    non_empty(input, axes_of(input, dim), "amin")
+    non_empty(input, axes_of(input, dim), "amin", dim in (None, (), []))
     return into(out, reduce("reduce_min", input, axes_of(input, dim), keepdim))
 
 
@@ -167,7 +164,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> tup
 
 def _extreme(name: str, x: Any, dim: Any, keepdim: bool) -> Any:
     if dim is None:
-        non_empty(x, axes_of(x, None), name)
+        non_empty(x, axes_of(x, None), name, True)
         return reduce(f"reduce_{name}", x, axes_of(x, None), False)
     axis = axis_of(x, dim)
     if not x._type.shape:
@@ -296,10 +293,10 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stack
 
 def _soft(rule: Callable[..., Any], input: Any, dim: int | None, dtype: Any) -> Any:
     given = casting.widen(input) if casting.USED else input
+    axes = softmax_axes(given, dim)
     if dtype is None:
         floats_only("softmax", given)
     x = floating(given) if dtype is None else convert(given, as_numpy(dtype))
-    axes = softmax_axes(x, dim)
     return x.clone() if not x._type.size else compose(rule, x, axes=axes)
 
 
@@ -329,7 +326,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, 
 
 def _cumulative(name: str, x: Any, dim: int, dtype: Any) -> Any:
     x = summed(x, dtype)
-    return x if not x._type.shape else record(type(x)._result, R[name], (x,), (axis_of(x, dim), False))
+    axis = axis_of(x, dim)
+    return record(type(x)._result, R[name], (x,), (axis, False)) if x._type.shape else x
 
 
 @full_precision("cuda")

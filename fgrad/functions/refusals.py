@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fgrad.eager.cell import Cell
+from fgrad.eager.tape import THREAD
+from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, DtypeError, RangeError, RuleError, ShapeError
 from fgrad.functions.call import is_integer
 from fgrad.functions.dtypes import PYTHON, face_dtype
@@ -41,6 +43,12 @@ def floats_only(name: str, *xs: Any) -> None:
         raise RuleError(f'"{name}" not implemented for {face_dtype(xs[0]._type.dtype)}', where=caller(), fix="convert with .float()")
 
 
+def float_tensors(name: str, *xs: Any) -> None:
+    """tensors_only and floats_only."""
+    tensors_only(name, *xs)
+    floats_only(name, *xs)
+
+
 def vector_index(name: str, index: Any) -> None:
     """RangeError for an index of several dimensions."""
     if index._type.ndim > 1:
@@ -64,6 +72,17 @@ def no_negative(shape: tuple[int, ...]) -> None:
     """ArgumentError for a size below 0."""
     if min(shape, default=0) < 0:
         raise ArgumentError(f"Trying to create tensor with negative dimension: {list(shape)}", where=caller(), fix="use sizes of 0 or more")
+
+
+def no_bools(name: str, *xs: Any) -> None:
+    """RuleError where all are bools."""
+    if all(isinstance(x, bool) if not isinstance(x, Cell) else x._type.dtype.kind == "b" for x in xs):
+        raise RuleError(f'"{name}" not implemented for bool', where=caller(), fix="convert to a number type")
+
+
+def numbers_of(x: Any) -> Any:
+    """The numbers of a tensor on the host, or None while a function is being recorded."""
+    return None if THREAD.tape.tracing else buffer_of(x)
 
 
 def ordered(name: str, d: Any) -> None:

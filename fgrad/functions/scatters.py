@@ -18,7 +18,7 @@ from fgrad.functions.inplace import of
 from fgrad.functions.pointwise import div, ne, where
 from fgrad.functions.refusals import no_negative
 from fgrad.functions.select import index_reduced, nonzero, scatter_with, truth
-from fgrad.functions.shape import broadcast_to, cat, flatten, narrow, reshape
+from fgrad.functions.shape import broadcast_shapes, broadcast_to, cat, flatten, narrow, reshape
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives import quantiles as q
@@ -118,7 +118,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
         raise DtypeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}", where=caller(), fix="use a bool mask")
     if source._type.dtype != input._type.dtype:
         raise DtypeError("masked_scatter: expected self and source to have same dtypes", where=caller(), fix="convert one of them")
-    shape = tuple(np.broadcast_shapes(input._type.shape, mask._type.shape))
+    shape = tuple(broadcast_shapes(input._type.shape, mask._type.shape))
     return compose(_masked, broadcast_to(input, shape), truth(broadcast_to(mask, shape)), flatten(source))
 
 

@@ -29,8 +29,9 @@ __all__ = [
 INT64 = np.dtype("int64")
 
 
-def check_index(name: str, x: Any, index: Any) -> None:
-    """PyTorch's checks of gather's and scatter's index."""
+def check_index(name: str, x: Any, index: Any, dim: int) -> None:
+    """PyTorch's checks of gather's and scatter's index and dimension."""
+    axis_of(x, dim)
     if not is_integer(index) or index._type.dtype.kind == "b":
         raise ArgumentError(f"{name}(): Expected dtype int64 for index, got {index._type}", where=caller(), fix="use .long()")
     if index._type.ndim != x._type.ndim and x._type.ndim:
@@ -42,7 +43,7 @@ def check_index(name: str, x: Any, index: Any) -> None:
 
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: Any = None) -> Any:
     """out[i][j] = input[index[i][j]][j] for dim 0: the other dimensions are paired."""
-    check_index("gather", input, index)
+    check_index("gather", input, index, dim)
     return into(out, along(input, axis_of(input, dim), index))
 
 
@@ -66,7 +67,7 @@ def _scatter_rule(x: Any, index: Any, src: Any, *, axis: int, op: str) -> Any:
 
 def scatter_with(op: str, x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src at the index, combined by `op`."""
-    check_index("scatter", x, index)
+    check_index("scatter", x, index, dim)
     axis = axis_of(x, dim)
     if isinstance(src, Cell) and src._type.dtype != x._type.dtype:
         raise DtypeError("scatter(): Expected self.dtype to be equal to src.dtype", where=caller(), fix="convert one of them")

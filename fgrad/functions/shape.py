@@ -13,7 +13,7 @@ import numpy as np
 from fgrad.eager.cell import Cell
 from fgrad.eager.record import record
 from fgrad.eager.views import view_of
-from fgrad.errors import ArgumentError, RuleError, ShapeError
+from fgrad.errors import ArgumentError, RangeError, RuleError, ShapeError
 from fgrad.functions.call import R, axis_of, compose, same
 from fgrad.functions.dtypes import Size, result_numpy
 from fgrad.functions.formats import formatted
@@ -172,7 +172,7 @@ def expand(input: Any, *shape: Any) -> Any:
     asked, s = sizes(shape), input._type.shape
     extra = len(asked) - len(s)
     full = tuple(s[i - extra] if d == -1 and i >= extra else d for i, d in enumerate(asked))
-    if extra < 0 or common_shape(s, full) != full:
+    if extra < 0 or min(full, default=0) < 0 or common_shape(s, full) != full:
         raise ShapeError(
             f"expand: the requested shape {list(asked)} does not fit a tensor of shape {list(s)}", where=caller(),
             fix="only dimensions of length 1 can be repeated",
@@ -300,11 +300,10 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     a = axis_along("narrow", input, dim)
     n = input._type.shape[a]
     at = int(start) + n if start < 0 else int(start)
-    if not 0 <= at <= n or at + length > n or length < 0:
-        raise ArgumentError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({n}).", where=caller(),
-            fix="stay inside the dimension",
-        )  # fmt: skip
+    if not 0 <= at <= n:
+        raise RangeError(f"start out of range (expected to be in range of [-{n}, {n}], but got {start})", where=caller(), fix="stay inside")
+    if at + length > n or length < 0:
+        raise ArgumentError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).", where=caller(), fix="stay inside")
     return input[(slice(None),) * a + (slice(at, at + length),)]
 
 
@@ -350,7 +349,9 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
 
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """All slices along `dim`."""
-    return tuple(select(input, dim, i) for i in range(input._type.shape[axis_along("unbind", input, dim)]))
+    if not input._type.shape:
+        raise RangeError("Dimension specified as 0 but tensor has no dimensions", where=caller(), fix="reshape it to a vector")
+    return tuple(select(input, dim, i) for i in range(input._type.shape[axis_of(input, dim)]))
 
 
 def flip(input: Any, *dims: Any) -> Any:

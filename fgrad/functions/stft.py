@@ -55,7 +55,7 @@ def stft(input: Any, n_fft: int, hop_length: int | None = None, win_length: int 
     """
     if input._type.ndim not in (1, 2):
         raise ArgumentError(f"stft: expected a 1D or 2D tensor, but got a {input._type.ndim}D tensor", where=caller(), fix="flatten the batch")
-    if not return_complex:
+    if not return_complex and input._type.dtype.kind != "c":
         raise ArgumentError("stft requires the return_complex parameter be given as True.", where=caller(),
                             fix="pass return_complex=True, and view_as_real the result if you want parts")  # fmt: skip
     is_complex = input._type.dtype.kind == "c"
