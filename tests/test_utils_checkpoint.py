@@ -150,3 +150,10 @@ def test_the_rest_of_the_names() -> None:
     utils.check_backward_validity([x])
     with pytest.warns(UserWarning, match="None of the inputs"):
         utils.check_backward_validity([x.detach()])
+
+
+def test_keywords_need_the_form_that_passes_them_on() -> None:
+    x = fgrad.ones(2, requires_grad=True)
+    assert checkpoint(lambda v, k: v * k, x, k=2, use_reentrant=False).tolist() == [2.0, 2.0]
+    with pytest.raises(ValueError, match="Unexpected keyword arguments: k"):
+        checkpoint(lambda v, k: v * k, x, k=2, use_reentrant=True)

@@ -39,7 +39,7 @@ def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: bool | N
     determinism_check ("default" or "none") has nothing to find.  context_fn: gives two contexts, the first around the
     function; the second, for a second run in Python, is never entered; those of create_selective_checkpoint_contexts
     say what is kept all the same.  Returns what the function returns.
-    Raises ArgumentError for another determinism_check, or a context_fn beside use_reentrant=True.
+    Raises ArgumentError for keywords of the function beside use_reentrant=True, another determinism_check, or a context_fn beside use_reentrant=True.
     Source: Chen et al. 2016, arXiv:1604.06174.
 
     >>> import fgrad
@@ -51,6 +51,8 @@ def checkpoint(function: Callable[..., Any], *args: Any, use_reentrant: bool | N
     if determinism_check not in ("default", "none"):
         raise ArgumentError(f"determinism_check should be one of 'default', 'none', but got {determinism_check!r}",
                             where=caller(), fix='pass "default" or "none"')  # fmt: skip
+    if use_reentrant and kwargs:
+        raise ArgumentError("Unexpected keyword arguments: " + ",".join(kwargs), where=caller(), fix="pass use_reentrant=False")
     if use_reentrant and (context_fn is not noop_context_fn or debug):
         raise ArgumentError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.",
                             where=caller(), fix="pass use_reentrant=False")  # fmt: skip
