@@ -187,7 +187,7 @@ class Jitted:
 def empty_like(x: Any) -> Any:
     """A cell of the type of a number, an array, or anything with a shape and a dtype."""
     cls, kind = type_like(x)
-    return concrete(cls, np.broadcast_to(np.zeros((), kind.dtype), kind.shape), kind)
+    return concrete(cls, devices.zeros(kind), kind)
 
 
 class Bound:
