@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fgrad.functions.call import R, is_integer, same, unary
+from fgrad.functions.call import R, floating, is_integer, same, unary
 from fgrad.functions.pointwise import abs, add, eq, into, le, logical_and, logical_or, mul, ne, sub, where
 from fgrad.functions.refusals import one_dtype, tensors_only
 
@@ -42,6 +42,7 @@ def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equa
         if equal_nan:
             close = logical_or(close, logical_and(isnan(x), isnan(y)))
     elif rtol or atol:
+        x, y = floating(x), floating(y)  # differences of integers may overflow
         close = le(abs(sub(x, y)), add(mul(abs(y), rtol), atol))
     return close
 
