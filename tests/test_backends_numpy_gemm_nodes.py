@@ -101,7 +101,7 @@ def test_groups_that_are_alike_are_one_function() -> None:
     run(graph)
     native, fused = Native(), fuse(graph, able)
     Writer(fused, {}, plan_memory(fused, {}, schedule(fused), native.target), native.step, native.flush).code()
-    launches = Launches([f.asm for f in native.functions], 0)
+    launches = Launches([f.asm for f in native.functions])
     text = native.text(launches)
     calls = Counter(re.findall(r"call void @(fgrad_kernel_\w+)", text))
     assert calls.total() == 10

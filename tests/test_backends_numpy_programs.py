@@ -276,7 +276,7 @@ def test_an_arena_goes_with_its_last_frame() -> None:
     gc.disable()
     try:
         program([np.ones((400, 300), np.float32)])
-        frame = weakref.ref(program.frames.free[0])
+        frame = weakref.ref(program.frames.free[0].run)
         program.frames = Program(graph, {}, "native").frames
         assert frame() is None
     finally:

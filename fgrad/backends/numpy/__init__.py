@@ -27,7 +27,7 @@ from fgrad.ir.hash import canonical_hash
 from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
-from fgrad.passes.plan import Plan, Target, padded, plan_memory
+from fgrad.passes.plan import Plan, Target, plan_memory
 from fgrad.passes.recompute import recompute
 from fgrad.passes.schedule import schedule
 from fgrad.settings import current
@@ -71,7 +71,7 @@ def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threa
     native = Native()
     plan = plan_memory(graph, donated, order, native.target)
     code = Writer(graph, donated, plan, native.step, native.flush).code()
-    functions, table = native.compiled(padded(plan.arena_bytes))
+    functions, table = native.compiled()
     code.scope.update(functions)
     return Threads(native.left), code._replace(words=np.array(table.words, np.int64), relative=np.array(table.relative, np.int64))
 

@@ -1,8 +1,8 @@
 """Calls of kernels, written when all are known: a table has what they are given, and a function is little but calls.
 
 Functions over tasks that differ in numbers alone are one kernel, which is given those numbers as words after its pointers:
-layers that are alike share it, and so do those of other sizes. The table lies behind the arena of a frame. Numbers and
-addresses in the arena are there from the start; what only a call knows is written before it.
+layers that are alike share it, and so do those of other sizes. Each frame has a table. Numbers and addresses in the arena
+are there from the start; what only a call knows is written before it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PLACE = re.compile(r"%arena\d+")
 
 
 class Table(NamedTuple):
-    """Words behind an arena: numbers, and those of them that count from where the arena starts."""
+    """Words: numbers, and which of them count from where the arena starts."""
 
     words: list[int]
     relative: list[bool]
@@ -35,10 +35,10 @@ class Kernel(NamedTuple):
 
 
 class Launches:
-    """The kernels of a program's functions. start: where in the arena its table is."""
+    """The kernels of a program's functions."""
 
-    def __init__(self, functions: Iterable[Asm], start: int) -> None:
-        self.start, self.table = start, Table([], [])
+    def __init__(self, functions: Iterable[Asm]) -> None:
+        self.table = Table([], [])
         self.kernels: dict[str, Kernel] = {}
         launches = {launch.text: launch for asm in functions for launch in asm.launches}
         parts = {text: taken_apart(text) for text, launch in launches.items() if launch.varies}
@@ -71,7 +71,7 @@ class Launches:
     def call(self, asm: Asm, k: int, launch: Launch) -> list[str]:
         """The lines of one call; its words in the table."""
         kernel, cell = self.kernels[launch.text], f"%cell{k}"
-        lines = [f"  {cell} = getelementptr inbounds i8, ptr %arena, i64 {self.start + 8 * len(self.table.words)}"]
+        lines = [f"  {cell} = getelementptr inbounds i8, ptr %launches, i64 {8 * len(self.table.words)}"]
         for n, word in enumerate((*launch.words, *kernel.words)):
             place = asm.places.get(word.pointer) if isinstance(word, Address) else None
             self.table.relative.append(place is not None)

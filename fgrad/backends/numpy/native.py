@@ -47,10 +47,11 @@ class Function(NamedTuple):
     asm: Asm
 
     def text(self, launches: Launches) -> str:
-        """The function, called with the addresses of arrays and of the arena."""
+        """The function, called with the addresses of arrays, of the arena and of the table of calls."""
         n = self.arguments
-        params = ", ".join(f"i64 %a{k}" for k in range(n + 1))
-        return f"define void @{self.name}({params}) #0 {{\nentry:\n  %arena = inttoptr i64 %a{n} to ptr\n{launches.body(self.asm)}\n  ret void\n}}\n"
+        params = ", ".join(f"i64 %a{k}" for k in range(n + 2))
+        bases = f"  %arena = inttoptr i64 %a{n} to ptr\n  %launches = inttoptr i64 %a{n + 1} to ptr"
+        return f"define void @{self.name}({params}) #0 {{\nentry:\n{bases}\n{launches.body(self.asm)}\n  ret void\n}}\n"
 
 
 class Native:
@@ -365,7 +366,7 @@ class Native:
             block.text.bind("cell", cell)
         if self.commits:
             block.text.defer()
-        block.text.call(name, *texts, "arena")
+        block.text.call(name, *texts, "arena", "launches")
         self.start()
 
     def text(self, launches: Launches) -> str:
@@ -374,13 +375,13 @@ class Native:
         declares = {name: line for f in self.functions for name, line in f.asm.declares.items()}
         return "\n".join([*written, *declares.values(), WIDTH, ""])
 
-    def compiled(self, start: int) -> tuple[dict[str, Callable[..., None]], Table]:
-        """The functions of the program, by name, and the table of their calls, which has its place `start` bytes into the arena."""
-        launches = Launches([f.asm for f in self.functions], start)
+    def compiled(self) -> tuple[dict[str, Callable[..., None]], Table]:
+        """The functions of the program, by name, and the table of their calls."""
+        launches = Launches([f.asm for f in self.functions])
         if not self.functions:
             return {}, launches.table
         text = self.text(launches)
         if "@fgrad_parallel" in text:
             pool.load()
         load(launches.texts())
-        return compile_form(text, {f.name: f.arguments + 1 for f in self.functions}), launches.table
+        return compile_form(text, {f.name: f.arguments + 2 for f in self.functions}), launches.table

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fgrad.passes.plan import ALIGN, Plan, padded
+from fgrad.backends.numpy.arenas import ARENAS, SHARED, Block, aligned
+from fgrad.passes.plan import Plan
 
-LARGE = 1 << 25  # bytes of an arena before which freed memory is given back
 Run = Callable[[Any], list[Any]]
 
 
@@ -31,7 +29,7 @@ class Code(NamedTuple):
     outputs: tuple[tuple[tuple[int, ...], Any], ...]
     plan: Plan
     cells: int = 0  # addresses of arrays that one call of a kernel takes at most
-    words: Any = NONE  # behind the arena: what kernels are given
+    words: Any = NONE  # what kernels are given
     relative: Any = NONE  # 1 for words that count from where the arena starts
 
 
@@ -46,36 +44,32 @@ ALONE = _alone()
 COUNTED = getattr(sys, "_is_gil_enabled", lambda: True)()  # reference counts mean nothing on free-threaded Python
 
 
-def aligned(nbytes: int) -> Any:
-    """`nbytes` bytes that start on a cache line."""
-    raw = np.empty(nbytes + ALIGN, np.uint8)
-    start = -raw.ctypes.data % ALIGN
-    return raw[start : start + nbytes]
+class Frame(NamedTuple):
+    """A runnable function, and the block that its arena is in; None for one of its own."""
+
+    run: Run
+    block: Block | None
 
 
-@cache
-def trim() -> Callable[[int], int] | None:
-    """glibc's `malloc_trim`; None with another C library."""
-    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    return found
+def frame(code: Code) -> Frame:
+    """A runnable function with an output pool of its own and an arena, whose block is held; used by one call at a time."""
+    nbytes = code.plan.arena_bytes
+    if nbytes < SHARED:
+        return Frame(bound(code, aligned(nbytes)), None)
+    block = ARENAS.take(nbytes)
+    try:
+        return Frame(bound(code, block.memory), block)
+    except BaseException:
+        block.lock.release()
+        raise
 
 
-def give_back() -> None:
-    """Hands what the C library keeps of freed memory to the system: steps run op by op leave as much as an arena takes."""
-    call = trim()
-    if call is not None:
-        call(0)
-
-
-def frame(code: Code) -> Run:
-    """One runnable function with an arena and an output pool of its own; used by one call at a time."""
-    if code.plan.arena_bytes >= LARGE:
-        give_back()
-    start = padded(code.plan.arena_bytes)
-    arena = aligned(start + code.words.nbytes)
-    np.ndarray(code.words.shape, np.int64, arena, start)[:] = code.words + code.relative * arena.ctypes.data
+def bound(code: Code, arena: Any) -> Run:
+    """The function on an arena."""
     scope = dict(code.scope)
     scope["memory"], scope["arena"] = arena, arena.ctypes.data
+    scope["words"] = code.words + code.relative * arena.ctypes.data
+    scope["launches"] = scope["words"].ctypes.data
     scope["cells"] = np.zeros(code.cells, np.uintp)
     scope["table"] = scope["cells"].ctypes.data
     for name, (offset, shape, dtype) in code.buffers.items():
@@ -93,14 +87,30 @@ class Frames:
 
     def __init__(self, code: Code) -> None:
         self.code = code
-        self.free: list[Run] = []
+        self.free: list[Frame] = []
+
+    def take(self) -> Frame:
+        """A free frame whose block is free, too, and is held from here on; a new one if there is none."""
+        busy: list[Frame] = []
+        while self.free:
+            found = self.free.pop()
+            block = found.block
+            if block is None or (not block.gone and block.lock.acquire(blocking=False)):
+                break
+            if not block.gone:
+                busy.append(found)
+        else:
+            found = frame(self.code)
+        self.free += busy
+        return found
 
     def __call__(self, buffers: Sequence[Any]) -> list[Any]:
         """Runs on any free frame; one that fails is dropped."""
+        found = self.take()
         try:
-            run = self.free.pop()
-        except IndexError:
-            run = frame(self.code)
-        out = run(buffers)
-        self.free.append(run)
+            out = found.run(buffers)
+        finally:
+            if found.block is not None:
+                found.block.lock.release()
+        self.free.append(found)
         return out
