@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,9 @@ def test_programs_take_a_block_in_turn(known: arenas.Arenas) -> None:
 def test_a_larger_block_takes_the_place_of_a_smaller(known: arenas.Arenas) -> None:
     small, large = Program(chain(520, 0.1), {}, "tiled"), Program(chain(800, 0.1), {}, "tiled")
     want = small([numbers(520)])[0].copy()
+    old = weakref.ref(next(iter(known.blocks)))
     large([numbers(800)])
+    assert old() is None
     (block,) = known.blocks
     assert block.memory.nbytes >= large.plan.arena_bytes
     np.testing.assert_array_equal(small([numbers(520)])[0], want)  # on a frame in the larger block

@@ -15,7 +15,7 @@ from fgrad.ir.graph import Graph
 from fgrad.ir.types import Device
 
 _FLAGS = ("cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum", "quantized")
-__all__ = ["compile_graph", "interpret", *_FLAGS]
+__all__ = ["compile_graph", "interpret", "run_once", *_FLAGS]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +37,12 @@ def backend(graph: Graph) -> Any:
 def compile_graph(graph: Graph, donated: Mapping[int, int] | None = None) -> Any:
     """The optimised program of `graph`: `program(buffers) -> buffers`."""
     return backend(graph).compile(graph, donated or {})
+
+
+def run_once(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int]) -> list[Any]:
+    """The outputs of `graph` at first sight: op by op, unless the backend knows better."""
+    found: list[Any] = backend(graph).run_once(graph, buffers, donated)
+    return found
 
 
 def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int]) -> list[Any]:

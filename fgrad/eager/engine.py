@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fgrad.backends import compile_graph, devices, interpret
+from fgrad.backends import compile_graph, devices, interpret, run_once
 from fgrad.eager import explain
 from fgrad.eager.history import Plan, Segment, plan_history
 from fgrad.eager.tape import DONATION, THREAD, Tape
@@ -14,7 +14,6 @@ from fgrad.errors import GradError, TraceError
 from fgrad.ir.apply import caller
 from fgrad.ir.graph import Graph, Value, leaf, topological
 from fgrad.ir.primitive import REGISTRY
-from fgrad.ir.types import TensorType
 from fgrad.primitives import structure
 from fgrad.settings import current
 from fgrad.transforms.inline import substitute
@@ -22,12 +21,11 @@ from fgrad.transforms.inline import substitute
 OPAQUE = REGISTRY[structure.opaque.__name__]
 WATCHERS: list[Callable[[Graph, dict[int, int]], None]] = []  # told of every graph that runs
 TIMERS: list[Callable[[str, Graph], Callable[[], None]]] = []  # told when a program is compiled or run; what they give is called at the end
-LARGE = 1 << 28  # bytes that a graph computes, from which on it is compiled at first sight
 FREED = object()  # history of a tensor whose graph backward() has consumed
 
 
 class Runner:
-    """A graph and its program: op by op at first sight, unless that needs much memory, and compiled from the second on."""
+    """A graph and its program: op by op at first sight, compiled from the second on."""
 
     __slots__ = ("donated", "graph", "program", "seen")
 
@@ -41,8 +39,8 @@ class Runner:
         for watch in WATCHERS:
             watch(self.graph, self.donated)
         self.seen += 1
-        if self.seen == 1 and not large(self.graph):
-            return checked(timed("op by op", self.graph, lambda: interpret(self.graph, buffers, self.donated)))
+        if self.seen == 1:
+            return checked(timed("op by op", self.graph, lambda: run_once(self.graph, buffers, self.donated)))
         if self.program is None:
             self.program = timed("compile", self.graph, lambda: compile_graph(self.graph, self.donated))
         return checked(self.program(buffers) if not TIMERS else timed("run", self.graph, lambda: self.program(buffers)))
@@ -83,11 +81,6 @@ class Entry(Runner):
         if tape.stale:
             check_stale(tape, self.graph.inputs)
         return self.call(self.buffers(tape))
-
-
-def large(graph: Graph) -> bool:
-    """True if op by op all that is computed takes so much memory that a compiler is soon paid for."""
-    return sum([v.type.nbytes for v in graph.values() if isinstance(v.type, TensorType)]) > LARGE
 
 
 def timed(stage: str, graph: Graph, work: Callable[[], Any]) -> Any:

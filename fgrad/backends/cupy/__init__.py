@@ -22,7 +22,7 @@ from fgrad.ir.hash import canonical_hash
 from fgrad.ir.types import CPU, Device
 from fgrad.passes.pipeline import CUPY, run
 
-__all__ = ["Program", "compile", "device_in", "interpret"]
+__all__ = ["Program", "compile", "device_in", "interpret", "run_once"]
 
 KEPT = 512  # programs in the table
 LOCK = Lock()
@@ -79,3 +79,6 @@ def interpret(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int] |
     with devices.on(device_in(graph) or CPU), np.errstate(all="ignore"):
         steps = Steps(graph)
         return finish(graph, steps(buffers), [*[b for b in buffers if hasattr(b, "dtype")], *steps.constants])
+
+
+run_once = interpret

@@ -24,6 +24,7 @@ from fgrad.backends.numpy.writer import Writer
 from fgrad.errors import MissingError
 from fgrad.ir.graph import Graph, Value
 from fgrad.ir.hash import canonical_hash
+from fgrad.ir.types import TensorType
 from fgrad.passes.forms import native_forms
 from fgrad.passes.fuse import fuse
 from fgrad.passes.pipeline import NUMPY, run
@@ -32,11 +33,12 @@ from fgrad.passes.recompute import recompute
 from fgrad.passes.schedule import schedule
 from fgrad.settings import current
 
-__all__ = ["Program", "compile", "interpret"]
+__all__ = ["Program", "compile", "interpret", "run_once"]
 
 HOT = 2  # calls before native code is worth its compilation
 KEPT = 512  # programs in the table
 BYTES = 2 << 30  # and the memory they may plan for
+LARGE = 1 << 28  # bytes that a graph computes, from which on its compilation is soon paid for
 COMPILER = ThreadPoolExecutor(1, "fgrad-compile")
 LOCK = ForkLock()
 PROGRAMS: OrderedDict[Any, Program] = OrderedDict()
@@ -140,4 +142,17 @@ def compile(graph: Graph, donated: Mapping[int, int] | None = None, kernels: str
         found = PROGRAMS.setdefault(key, made)
         while len(PROGRAMS) > KEPT or (len(PROGRAMS) > 1 and sum([p.plan.peak_bytes for p in PROGRAMS.values()]) > BYTES):
             PROGRAMS.popitem(last=False)
+    return found
+
+
+def run_once(graph: Graph, buffers: Sequence[Any], donated: Mapping[int, int]) -> list[Any]:
+    """The outputs of `graph` at first sight: op by op, which keeps all that is computed in memory, so a large one is compiled.
+
+    Nothing but the caller has the outputs then: what comes next may overwrite them.
+    """
+    if sum([v.type.nbytes for v in graph.values() if isinstance(v.type, TensorType)]) < LARGE:
+        return interpret(graph, buffers, donated)
+    program = compile(graph, donated)
+    found = program(buffers)
+    program.frames = Frames(program.frames.code)
     return found

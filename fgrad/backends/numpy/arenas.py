@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import numpy as np
@@ -41,12 +41,19 @@ def give_back() -> None:
         call(0)
 
 
+class User(Protocol):
+    """Who has functions that work in blocks."""
+
+    def leave(self, block: Block) -> None: ...  # noqa: D102  # drops those that work in this one
+
+
 class Block:
     """Memory, and the lock that whoever works in it holds. `gone`: a larger one has taken its place."""
 
     def __init__(self, nbytes: int) -> None:
         self.memory = aligned(nbytes)
         self.lock = Lock()
+        self.users: WeakSet[User] = WeakSet()
         self.gone = False
 
 
@@ -57,16 +64,19 @@ class Arenas:
         self.lock = ForkLock()
         self.blocks: WeakSet[Block] = WeakSet()
 
-    def take(self, nbytes: int) -> Block:
+    def take(self, nbytes: int, user: User) -> Block:
         """A block of at least so many bytes that nobody works in, its lock held. Free ones that are too small are given up."""
         with self.lock:
             free = [b for b in self.blocks if b.lock.acquire(blocking=False)]
             found = min([b for b in free if b.memory.nbytes >= nbytes], key=lambda b: b.memory.nbytes, default=None)
             for b in free:
+                if found is None:
+                    b.gone = True
+                    self.blocks.discard(b)
+                    for other in list(b.users):
+                        other.leave(b)
                 if b is not found:
-                    b.gone = found is None
                     b.lock.release()
-            self.blocks -= {b for b in free if b.gone}
             if found is None:
                 size = nbytes * GROWTH[0] // GROWTH[1] if free else nbytes  # pages that nobody touches take no memory
                 if nbytes >= LARGE:
@@ -74,6 +84,7 @@ class Arenas:
                 found = Block(size)
                 found.lock.acquire()
                 self.blocks.add(found)
+            found.users.add(user)
             return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fgrad.backends.numpy.arenas import ARENAS, SHARED, Block, aligned
+from fgrad.backends.numpy.arenas import ARENAS, SHARED, Block, User, aligned
 from fgrad.passes.plan import Plan
 
 Run = Callable[[Any], list[Any]]
@@ -51,12 +51,12 @@ class Frame(NamedTuple):
     block: Block | None
 
 
-def frame(code: Code) -> Frame:
+def frame(code: Code, user: User) -> Frame:
     """A runnable function with an output pool of its own and an arena, whose block is held; used by one call at a time."""
     nbytes = code.plan.arena_bytes
     if nbytes < SHARED:
         return Frame(bound(code, aligned(nbytes)), None)
-    block = ARENAS.take(nbytes)
+    block = ARENAS.take(nbytes, user)
     try:
         return Frame(bound(code, block.memory), block)
     except BaseException:
@@ -89,6 +89,10 @@ class Frames:
         self.code = code
         self.free: list[Frame] = []
 
+    def leave(self, block: Block) -> None:
+        """Drops the frames in a block."""
+        self.free = [f for f in self.free if f.block is not block]
+
     def take(self) -> Frame:
         """A free frame whose block is free, too, and is held from here on; a new one if there is none."""
         busy: list[Frame] = []
@@ -100,7 +104,7 @@ class Frames:
             if not block.gone:
                 busy.append(found)
         else:
-            found = frame(self.code)
+            found = frame(self.code, self)
         self.free += busy
         return found
 
@@ -112,5 +116,6 @@ class Frames:
         finally:
             if found.block is not None:
                 found.block.lock.release()
-        self.free.append(found)
+        if found.block is None or not found.block.gone:
+            self.free.append(found)
         return out
