@@ -70,17 +70,17 @@ def silent(items: Any, text: str) -> Any:
 def steps() -> dict[str, tuple[Graph, list[Any]]]:
     """Both training steps with the buffers they read, after some training."""
     seen: list[tuple[Graph, list[Any]]] = []
-    original = engine.interpret
+    original = engine.run_once
 
     def keep(graph: Graph, buffers: Any, donated: Any) -> Any:
         seen.append((graph, [np.array(b) for b in buffers]))  # copies: the step overwrites what it donates
         return original(graph, buffers, donated)
 
-    engine.interpret = keep  # type: ignore[assignment]
+    engine.run_once = keep  # type: ignore[assignment]
     try:
         *_, captured = cnn.train(digits.load(), 1, silent, lambda line: None)
     finally:
-        engine.interpret = original  # type: ignore[assignment]
+        engine.run_once = original  # type: ignore[assignment]
     *_, arguments = mlp.train(digits.load(), 2, silent, lambda line: None)
     found = next((g, b) for g, b in reversed(seen) if g is captured.graph)
     return {"cnn": found, "mlp": (mlp.step.graph(*arguments), [np.asarray(x) for x in tree.leaves(arguments)])}

@@ -108,13 +108,13 @@ def test_from_step_4_on_a_step_is_one_program_and_no_plain_lowering(
     kernels: str, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interpreted: list[Graph] = []
-    original = engine.interpret
+    original = engine.run_once
 
     def interpret(graph: Graph, *rest: Any) -> Any:
         interpreted.append(graph)
         return original(graph, *rest)
 
-    monkeypatch.setattr(engine, "interpret", interpret)
+    monkeypatch.setattr(engine, "run_once", interpret)
     with fg.settings(kernels=kernels), counting_lowerings() as calls:
         demo = Demo()
         losses = [demo.step(i)[0] for i in range(3)]

@@ -30,6 +30,7 @@ UFUNCS: dict[str, tuple[np.ufunc, frozenset[str]]] = {
     "round": (np.rint, FLOATS),
     "sign": (np.sign, frozenset("fi")),
     "rem": (np.fmod, frozenset("fiu")),
+    "pow": (np.power, frozenset("fcu")),
     "maximum": (np.maximum, frozenset("biuf")),
     "minimum": (np.minimum, frozenset("biuf")),
     "exp": (np.exp, FLOATS),
