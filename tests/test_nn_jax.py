@@ -66,7 +66,8 @@ def test_initializers_have_the_spread_of_jaxs(name):
     want = getattr(jax.nn.initializers, name)()(jax.random.key(0), shape)
     got = getattr(nn.initializers, name)()(fgrad.random.key(0), shape)
     assert (got.shape, got.dtype) == (shape, np.float32)
-    np.testing.assert_allclose([np.std(got), abs(np.asarray(got)).max()], [np.std(want), abs(np.asarray(want)).max()], rtol=0.05)
+    np.testing.assert_allclose(np.std(got), np.std(want), rtol=0.05)
+    np.testing.assert_allclose(abs(np.asarray(got)).max(), abs(np.asarray(want)).max(), rtol=0.1)  # the largest of 2,000 draws spreads wider
 
 
 def test_other_initializers():
