@@ -56,6 +56,19 @@ def optimiser_functional(kind: str) -> Callable[..., Step]:
     return functional
 
 
+def deep_functional(f: Functional, layers: int) -> Step:
+    """A gradient through so many small layers: its time is that of tracing and compiling, some 16 nodes a layer."""
+    w, x = f.np.asarray(numbers((8, 8))), f.np.asarray(numbers((4, 8), 1))
+
+    def loss(w: Any, x: Any) -> Any:
+        for k in range(layers):
+            x = x + f.np.tanh(x @ w * (1.0 + k / layers)) / layers
+        return f.np.mean(x * x)
+
+    run = f.lib.jit(f.lib.grad(loss))
+    return lambda _: run(w, x)
+
+
 def loader_eager(e: Eager, batch: int, examples: int, wide: int, workers: int) -> Step:
     """A Dataset in Python, collated; the model is small. A step is an epoch, its result the sum of losses."""
     torch, nn, data = e.torch, e.torch.nn, e.torch.utils.data
@@ -99,5 +112,6 @@ ROWS = [
     ),
     Row("loader", {"batch": 64, "examples": 2048, "wide": 784, "workers": 0}, {"examples": 256}, 3, 3, loader_eager,
         without=("jax.jit", "fgrad.jit")),
+    Row("compile-deep", {"layers": 300}, {"layers": 30}, 1, 1, functional=deep_functional, checks=1, timed="first"),
     Row("import", {}, {}, 1, 1, nothing, nothing, checks=1, timed="import", without=("torch.compile", "fgrad.compile", "fgrad.jit")),
 ]  # fmt: skip
