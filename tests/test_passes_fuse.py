@@ -249,3 +249,18 @@ def test_a_group_with_two_passes_overwrites_nothing_it_reads_again() -> None:
     graph = trace(f, T(32, 4))
     for way in ("tiled", "native"):
         close(compile(graph, {}, way)(draw(graph)), interpret(graph, draw(graph)), 1e-4)
+
+
+def test_costly_numbers_are_computed_once() -> None:
+    """A power of a step's number is not repeated in every group that reads it; a sum is."""
+
+    def update(t: Value, *xs: Value) -> list[Value]:
+        rate, later = F["pow"](t, 0.5), F["add"](t, 1)
+        return [F["mul"](F["mul"](x, rate), later) for x in xs]
+
+    graph = trace(update, TensorType((), "float64"), *[TensorType((n,), "float64") for n in (50, 60, 70)])
+    for costly, expected in ((frozenset[str](), 3), (frozenset(["pow"]), 1)):
+        groups = [v.params[0] for v in fuse(graph, able, costly=costly).values() if v.prim is not None and v.prim.name == "fused"]
+        prims = [w.prim.name for g in groups for w in g.values() if w.prim is not None]
+        assert prims.count("pow") == expected
+        assert prims.count("add") == 3

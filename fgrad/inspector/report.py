@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fgrad.backends import cupy
 from fgrad.backends.numpy import Program, compile
 from fgrad.backends.numpy.capable import able
+from fgrad.backends.numpy.split import COSTLY
 from fgrad.eager.capture import Step, capture
 from fgrad.errors import ArgumentError
 from fgrad.inspector.listing import Labels, amount, diff, listing, rows
@@ -37,7 +38,7 @@ def fusing(donated: Iterable[int]) -> Pass:
     """The last stage shown: groups of nodes that one loop nest computes, those of donated outputs apart."""
 
     def fuse_groups(graph: Graph) -> Graph:
-        return fuse(graph, able, frozenset([graph.outputs[i] for i in donated]))
+        return fuse(graph, able, frozenset([graph.outputs[i] for i in donated]), costly=COSTLY)
 
     return fuse_groups
 

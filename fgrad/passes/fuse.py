@@ -35,9 +35,11 @@ LIMIT = 200  # values in a group
 class Fusion:
     """Nests and levels of one graph's values."""
 
-    def __init__(self, graph: Graph, able: Callable[[Value], bool], last: frozenset[Value], again: frozenset[Value]) -> None:
+    def __init__(
+        self, graph: Graph, able: Callable[[Value], bool], last: frozenset[Value], again: frozenset[Value], costly: frozenset[str]
+    ) -> None:
         self.order = graph.values()
-        self.able = able
+        self.able, self.costly = able, costly
         self.users: dict[Value, list[Value]] = {}
         for v in self.order:
             for x in v.operands:
@@ -47,7 +49,7 @@ class Fusion:
         self.level: dict[Value, int] = {}
         self.count: dict[tuple[Nest, int], int] = {}
         self.reads: dict[Value, list[tuple[Value, bool]]] = {}  # what `needed` found
-        self.tiny: set[Value] = set()  # numbers computed from inputs: repeated in every group that reads them
+        self.tiny: set[Value] = set()  # numbers computed from inputs at little cost: repeated in every group that reads them
         for v in self.order:
             self.place(v)
         self.sink(last, again)
@@ -114,7 +116,7 @@ class Fusion:
             self.level[v] = max([self.level[x] for x in v.operands if x in self.level], default=0)
             return
         if self.fusible(v):
-            if v.size == 1 and v.prim.elementwise and all(root(x).prim is None or root(x) in self.tiny for x in v.operands):
+            if v.size == 1 and v.prim.elementwise and v.prim.name not in self.costly and all(root(x).prim is None or root(x) in self.tiny for x in v.operands):
                 self.tiny.add(v)
                 self.level[v] = 0
                 return
@@ -220,14 +222,15 @@ class _Inner:
 
 
 def fuse(
-    graph: Graph, able: Callable[[Value], bool], last: frozenset[Value] = frozenset(), again: frozenset[Value] = frozenset()
-) -> Graph:
+    graph: Graph, able: Callable[[Value], bool], last: frozenset[Value] = frozenset(), again: frozenset[Value] = frozenset(),
+    costly: frozenset[str] = frozenset(),
+) -> Graph:  # fmt: skip
     """`graph` with groups as `fused` nodes.
 
     able: can the backend compute this value inside a nest?  last: outputs whose buffers are donated, computed last.
-    again: copies that `recompute` made, computed where they are read.
+    again: copies that `recompute` made, computed where they are read.  costly: names of primitives that are not repeated in groups.
     """
-    fusion = Fusion(graph, able, last, again)
+    fusion = Fusion(graph, able, last, again, costly)
     groups = fusion.groups()
     outside = read_outside(graph, fusion, groups)
     inners = {}

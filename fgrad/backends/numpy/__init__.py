@@ -67,7 +67,7 @@ def build(graph: Graph, donated: Mapping[int, int], kernels: str) -> tuple[Threa
     if kernels != "tiled":
         graph, again = recompute(graph, able, COSTLY)
     last = frozenset(graph.outputs[i] for i in donated)
-    graph = fuse(graph, able, last, again)
+    graph = fuse(graph, able, last, again, COSTLY)
     order = schedule(graph, last)
     if kernels != "native":
         tiler = Tiler()

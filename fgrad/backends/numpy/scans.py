@@ -10,6 +10,7 @@ from fgrad.backends.numpy.block import Block
 from fgrad.backends.numpy.calls import constant
 from fgrad.backends.numpy.jit import host
 from fgrad.backends.numpy.runs import Mover, Run, copy, elements
+from fgrad.backends.numpy.split import COSTLY
 from fgrad.ir.graph import Graph, Value, leaf
 from fgrad.ir.types import TensorType
 from fgrad.passes.forms import native_forms
@@ -81,7 +82,7 @@ class Scans:
         """A body after fusion, and where one run of it keeps its values; None if a node can have no code."""
         if not all(isinstance(t, TensorType) and t.nbytes for t in (*graph.input_types, *graph.output_types)):
             return None
-        graph = fuse(native_forms(graph), self.native.able)
+        graph = fuse(native_forms(graph), self.native.able, costly=COSTLY)
         order = schedule(graph)
         if any(w.may_fail or not self.possible(w) for w in order):
             return None
