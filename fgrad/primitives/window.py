@@ -31,7 +31,7 @@ def _output(name: str, x: TensorType, where: Where | None, window: Shape, **move
             f"{name}: window={window}, {moves}", where=where, fix="use windows, strides and dilations of at least 1"
         )
     out = _geometry(**moves).output(x.shape, window)
-    if min(out, default=1) < 1:
+    if any(o < 1 and (d or k > 1) for o, d, k in zip(out, x.shape, window, strict=True)):  # an empty batch stays empty
         raise ShapeError(
             f"{name}: a window {window} does not fit into {x} padded by {moves['padding']}",
             where=where,

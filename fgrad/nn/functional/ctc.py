@@ -11,10 +11,11 @@ import numpy as np
 from fgrad.eager.casting import full_precision
 from fgrad.eager.cell import Cell
 from fgrad.eager.views import buffer_of
-from fgrad.errors import ArgumentError, ShapeError
-from fgrad.functions.call import compose, convert
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
+from fgrad.functions.call import compose, convert, is_integer
 from fgrad.functions.creation import as_tensor
 from fgrad.functions.pointwise import where
+from fgrad.functions.refusals import numbers_of
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import caller
 from fgrad.nn.functional.loss import INT64, check_reduction
@@ -64,7 +65,9 @@ def _ctc_rule(logp: Any, target: Any, inputs: Any, targets: Any, *, blank: int) 
     last = along(alpha, end, 1)
     before = along(alpha, c.maximum(end - c.constant(np.int64(1)), c.number(0, end)), 1)
     before = c.select(c.eq(end, c.number(0, end)), low, before)
-    return -c.reshape(_log_sum(last, before), shape=(n,))
+    loss = -c.reshape(_log_sum(last, before), shape=(n,))
+    nothing = c.eq(inputs + targets, c.number(0, inputs))  # no frames and no labels: the empty alignment is certain
+    return c.select(nothing, c.number(0, loss), loss)
 
 
 def _at(x: Any, i: int) -> Any:
@@ -77,6 +80,8 @@ def _rest(x: Any) -> Any:
 
 def _lengths(x: Any, like: Any) -> Any:
     """Lengths as int64[n]."""
+    if isinstance(x, Cell) and not is_integer(x):
+        raise DtypeError(f"ctc_loss: lengths must be integers, found {x._type}", where=caller(), fix="use .long()")
     t: Any = x if isinstance(x, Cell) else as_tensor(np.asarray(list(x) if isinstance(x, Sequence) else x, np.int64))
     return view_as_shape(convert(t, INT64), (t._type.size,))
 
@@ -90,6 +95,14 @@ def _padded(targets: Any, lengths: Any) -> Any:
     first, last = [sum(sizes[:i]) for i in range(len(sizes))], max(sum(sizes) - 1, 0)
     at = [[min(a + j, last) for j in range(max(sizes, default=0))] for a in first]
     return convert(targets, INT64)[as_tensor(np.asarray(at, np.int64)).to(targets.device)]
+
+
+def check_lengths(name: str, lengths: Any, most: int | None) -> None:
+    """PyTorch's error for lengths out of range, where they are already numbers on the host."""
+    found = numbers_of(lengths)
+    if found is not None and any(int(k) < 0 or (most is not None and int(k) > most) for k in found):
+        raise ArgumentError(f"Expected {name} to have values from 0 to {most}, but got {[int(k) for k in found]}", where=caller(),
+                            fix="give the length of each example")  # fmt: skip
 
 
 @full_precision("cpu", "cuda")
@@ -106,6 +119,8 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     check_reduction(reduction)
     single = log_probs._type.ndim == 2
     logp = log_probs.unsqueeze(1) if single else log_probs
+    if logp._type.ndim == 3 and not logp._type.size:
+        raise ArgumentError("log_probs tensor must not be empty", where=caller(), fix="give elements")
     if logp._type.ndim != 3 or not 0 <= blank < logp._type.shape[2]:
         raise ArgumentError(f"ctc_loss: blank={blank} must be in label range of log_probs {log_probs._type}", where=caller(),
                             fix="give float[t, n, classes]")  # fmt: skip
@@ -114,6 +129,8 @@ def ctc_loss(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: A
     if inputs._type.size != n or lengths._type.size != n:
         raise ShapeError(f"input_lengths and target_lengths must be of size batch_size {n}, found {inputs._type} and {lengths._type}",
                          where=caller(), fix="give one length for each example")  # fmt: skip
+    check_lengths("input_lengths", inputs, logp._type.shape[0])
+    check_lengths("target_lengths", lengths, None if targets._type.ndim == 1 else targets._type.shape[-1])
     rows = targets.unsqueeze(0) if single and targets._type.ndim == 1 else targets
     rows = _padded(rows, target_lengths) if rows._type.ndim == 1 else convert(rows, INT64)
     loss = compose(_ctc_rule, logp, rows, inputs, lengths, blank=int(blank))

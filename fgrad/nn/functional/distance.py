@@ -59,6 +59,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
 
 def _gap_rule(x: Any, y: Any, *, p: float, eps: float, keep: bool) -> Any:
     d = x - y + c.number(eps, x)
+    d, keep = (d, keep) if d.ndim else (c.reshape(d, shape=(1,)), False)
     return c.norm(d, axes=(d.ndim - 1,), p=p, keep=keep)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.errors import ArgumentError, ShapeError
-from fgrad.functions.call import compose
+from fgrad.functions.call import compose, convert
 from fgrad.functions.random import bits_for
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
@@ -49,7 +49,7 @@ def drop(rule: Any, x: Any, p: float, training: bool, inplace: bool, lead: int |
     if not training or p == 0 or not x._type.size:
         return x
     if p == 1:
-        y = x * 0
+        y = convert(x * 0, x._type.dtype)
     else:
         shape = x._type.shape
         shape = shape if lead is None else (*shape[:lead], *(1,) * (len(shape) - lead))

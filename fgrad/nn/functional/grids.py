@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from typing import Any
 
@@ -57,7 +58,7 @@ def _read(x: Any, places: list[Any]) -> Any:
         at = i if at is None else at * c.number(size, at) + i
     assert at is not None
     assert inside is not None
-    flat = c.reshape(x, shape=(n, x.shape[1], -1 if 0 in x.shape else x.size // max(n * x.shape[1], 1)))
+    flat = c.reshape(x, shape=(n, x.shape[1], math.prod(x.shape[2:])))
     which = c.iota(shape=at.shape, dtype=INT64, axis=0, device=x.device)
     y = move_axis(gather(flat, which, at, axes=(0, 2), mode="clip"), 2, 1)
     shape = (n, 1, at.shape[1])

@@ -10,13 +10,13 @@ import numpy as np
 
 from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, RangeError, ShapeError
-from fgrad.functions.call import compose, convert, same
+from fgrad.functions.call import compose, same
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.nn.functional.convolution import linear
 from fgrad.primitives import composites as c
 
-INT64 = np.dtype("int64")
+INT64, FLOAT32 = np.dtype("int64"), np.dtype("float32")
 
 
 def check_reduction(reduction: str) -> None:
@@ -57,8 +57,12 @@ def weighted(y: Any, weight: tuple[Any, ...], reduction: str, share: bool = True
     """A loss of every element, times its weight, as asked; `share`: the mean is over the sum of weights."""
     if not weight:
         return reduced(y, reduction)
+    y = y if y.dtype == weight[0].dtype else c.convert(y, dtype=weight[0].dtype)  # |x| of complex numbers is real
     total = reduced(y * weight[0], "sum" if share and reduction == "mean" else reduction)
-    return total / c.reduce_sum(weight[0], axes=tuple(range(y.ndim))) if share and reduction == "mean" else total
+    if not share or reduction != "mean":
+        return total
+    total, size = (t if t.dtype.kind not in "iu" else c.convert(t, dtype=FLOAT32) for t in (total, c.reduce_sum(weight[0], axes=tuple(range(y.ndim)))))
+    return total / size
 
 
 def check_weight(weight: Any, input: Any) -> list[Any]:
@@ -145,11 +149,19 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, weight: Any = None
     return compose(_bce_logits_rule, *pair, *extra, has=has, reduction=reduction)
 
 
-def _bce_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
+def _bce_value(x: Any, y: Any) -> Any:
     low = c.number(-100, x)
-    a, b = c.log(x), c.log1p(-x)
-    a, b = (c.select(c.lt(t, low), low, t) for t in (a, b))
-    z = -(y * a + (c.number(1, x) - y) * b)
+    a, b = (c.select(c.lt(t, low), low, t) for t in (c.log(x), c.log1p(-x)))
+    return -(y * a + (c.number(1, x) - y) * b)
+
+
+def _bce_rule(x: Any, y: Any, *weight: Any, reduction: str) -> Any:
+    """At 0 and 1 the derivative is PyTorch's, (x - y) / 1e-12: that of the clamped logarithm is 0 times infinity."""
+    held, least = c.stop_gradient(x), c.number(1e-12, x)
+    edge = c.lt(held * (c.number(1, x) - held), least)
+    slope = c.stop_gradient((x - y) / least)
+    inner = _bce_value(c.select(edge, c.number(0.5, x), x), y)
+    z = c.select(edge, _bce_value(held, y) + slope * (x - held), inner)
     return reduced(z * weight[0] if weight else z, reduction)
 
 
@@ -264,7 +276,7 @@ def cross_entropy(input: Any, target: Any, weight: Any = None, size_average: Any
                              where=caller(), fix="give one probability for each logit")  # fmt: skip
         single = input._type.ndim == 1
         x, y = ((view_as_shape(t, (1, *t._type.shape)) if single else t) for t in (input, target))
-        loss = compose(_probability_rule, x, convert(y, x._type.dtype), *extra, smoothing=float(label_smoothing),
+        loss = compose(_probability_rule, *same((x, y)), *extra, smoothing=float(label_smoothing),
                        reduction=reduction)  # fmt: skip
     else:
         x, y, single = class_shapes("cross_entropy", input, target)
@@ -311,7 +323,7 @@ def _kl_rule(x: Any, y: Any, *, log_target: bool, reduction: str) -> Any:
         safe = c.select(c.eq(c.number(0, y), y), c.number(1, y), y)
         z = y * c.log(safe) - y * x
     if reduction == "batchmean":
-        return c.reduce_sum(z, axes=tuple(range(z.ndim))) / c.number(z.shape[0], z)
+        return c.reduce_sum(z, axes=tuple(range(z.ndim))) / c.number(z.shape[0] if z.ndim else 1, z)
     return reduced(z, reduction)
 
 

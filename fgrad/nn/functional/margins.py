@@ -10,7 +10,7 @@ import numpy as np
 
 from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, RangeError, ShapeError
-from fgrad.functions.call import compose, same
+from fgrad.functions.call import compose, floating, same
 from fgrad.functions.pointwise import minimum
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import broadcast_shapes, caller
@@ -26,6 +26,11 @@ def positive(x: Any) -> Any:
     return c.select(c.lt(x, c.number(0, x)), c.number(0, x), x)
 
 
+def real(*xs: Any) -> list[Any]:
+    """Operands of one dtype, no integers."""
+    return [floating(x) for x in same(xs)]
+
+
 def _ranking_rule(a: Any, b: Any, y: Any, *, margin: float, reduction: str) -> Any:
     return reduced(positive(-y * (a - b) + c.number(margin, a)), reduction)
 
@@ -38,7 +43,7 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
     if len({t._type.ndim for t in (input1, input2, target)}) > 1:
         raise ShapeError(f"margin_ranking_loss : All input tensors should have same dimension but got sizes: {input1._type}, "
                          f"{input2._type}, {target._type}", where=caller(), fix="reshape the target")  # fmt: skip
-    return compose(_ranking_rule, *same((input1, input2, target)), margin=float(margin), reduction=reduction)
+    return compose(_ranking_rule, *real(input1, input2, target), margin=float(margin), reduction=reduction)
 
 
 def _hinge_rule(x: Any, y: Any, *, margin: float, reduction: str) -> Any:
@@ -74,7 +79,7 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     if rank > 2 or {input1._type.ndim, input2._type.ndim} != {rank}:
         raise ShapeError(f"{target._type.ndim}D target tensor expects {rank}D input tensors, but found inputs with sizes "
                          f"{input1._type} and {input2._type}.", where=caller(), fix="give float[n, d] and a target [n]")  # fmt: skip
-    return compose(_cosine_rule, *same((input1, input2, target)), margin=float(margin), reduction=reduction)
+    return compose(_cosine_rule, *real(input1, input2, target), margin=float(margin), reduction=reduction)
 
 
 def _soft_rule(x: Any, y: Any, *, reduction: str) -> Any:
@@ -191,7 +196,7 @@ def poisson_nll_loss(input: Any, target: Any, log_input: bool = True, full: bool
                      eps: float = 1e-8, reduce: Any = None, reduction: str = "mean") -> Any:  # fmt: skip
     """exp(input) - target * input, or input - target * log(input + eps); full: + Stirling's log(target!) where target > 1."""
     reduction = legacy(size_average, reduce, reduction)
-    pair = paired("poisson_nll_loss", input, target, reduction)
+    pair = [floating(x) for x in paired("poisson_nll_loss", input, target, reduction)]
     return compose(_poisson_rule, *pair, logarithm=bool(log_input), full=bool(full), eps=float(eps), reduction=reduction)
 
 
@@ -212,7 +217,7 @@ def gaussian_nll_loss(input: Any, target: Any, var: Any, full: bool = False, eps
     if isinstance(var, int | float):
         if var < 0:
             raise ArgumentError("var has negative entry/entries", where=caller(), fix="use positive variances")
-        var = compose(_constant_like, input, value=float(var))
+        var = compose(_constant_like, floating(input), value=float(var))
     if var._type.shape != shape:
         if var._type.shape == shape[:-1]:
             var = var.unsqueeze(-1)

@@ -39,8 +39,10 @@ def ceil_extra(size: int, k: int, stride: int, padding: int, dilation: int, ceil
 def geometry(n: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
     """(window, stride, padding, dilation) over all axes."""
     k = each(kernel, n, "kernel_size")
-    s = k if stride is None or stride == () else each(stride, n, "stride")
+    s = k if stride is None or (isinstance(stride, tuple | list) and not stride) else each(stride, n, "stride")
     p, d = each(padding, n, "padding"), each(dilation, n, "dilation")
+    if min(p) < 0:
+        raise ArgumentError(f"pad must be non-negative, but got pad: {min(p)}", where=caller(), fix="use 0 or more")
     if any(2 * a > b for a, b in zip(p, k, strict=True)):
         raise ArgumentError(
             f"pad should be at most half of effective kernel size, but got pad={p} and kernel_size={k}", where=caller(),
@@ -166,6 +168,8 @@ def _avg_rule(x: Any, *, g: Any, include: bool, divisor: int | None) -> Any:
 
 def avg_pool(n: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, divisor: Any) -> Any:
     """The mean of each window."""
+    if divisor == 0:
+        raise ArgumentError("divisor must be not zero", where=caller(), fix="use another divisor_override")
     x, single = batched(n, x, f"avg_pool{n}d")
     g = geometry(n, x, kernel, stride, padding, 1, ceil_mode)
     y = compose(_avg_rule, x, g=g, include=include, divisor=divisor)
