@@ -51,6 +51,11 @@ def of_ints(name: str, *shapes: tuple[int, ...], **static: Any) -> Call:
     return lambda m, f: (getattr(f, name)(*[ints(m, *s) for s in shapes], **static), [])
 
 
+def weighted(name: str) -> Call:
+    """A loss of integers with weights."""
+    return lambda m, f: (getattr(f, name)(ints(m, 3, 4), 2 - ints(m, 3, 4), weight=ints(m, 3, 4) + 1), [])
+
+
 def edges(m: Any, f: Any) -> Any:
     """binary_cross_entropy where the sigmoid is 0 or 1."""
     x = m.tensor([0.0, 1.0, 0.0, 1.0, 1e-13, 0.3], dtype=m.float64).requires_grad_()
@@ -74,9 +79,8 @@ CALLS: dict[str, Call] = {
     "pairwise_distance 0-d": of("pairwise_distance", (), (), keepdim=True),
     "kl_div 0-d": of("kl_div", (), (), reduction="batchmean", log_target=True),
     "grid_sample of no examples": lambda m, f: (f.grid_sample(leaf(m, 0, 3, 5, 4), leaf(m, 0, 3, 4, 2), align_corners=True), []),
-    **{f"{n} of integers, {r}": of_ints(n, (3, 4), (3, 4), reduction=r) for n in ("poisson_nll_loss",) for r in ("mean", "sum", "none")},
-    **{f"{n} of integers, weighted": (lambda m, f, n=n: (getattr(f, n)(ints(m, 3, 4), 2 - ints(m, 3, 4), weight=ints(m, 3, 4) + 1), []))
-       for n in ("l1_loss", "mse_loss")},
+    **{f"poisson_nll_loss of integers, {r}": of_ints("poisson_nll_loss", (3, 4), (3, 4), reduction=r) for r in ("mean", "sum", "none")},
+    **{f"{n} of integers, weighted": weighted(n) for n in ("l1_loss", "mse_loss")},
     "gaussian_nll_loss of integers": of_ints("gaussian_nll_loss", (3, 4), (3, 4), var=0.5),
     "margin_ranking_loss of integers": of_ints("margin_ranking_loss", (3, 4), (3, 4), (3, 4), margin=0.2),
     "cosine_embedding_loss of integers": lambda m, f: (f.cosine_embedding_loss(ints(m, 3, 4), 2 - ints(m, 3, 4), m.tensor([1, -1, 1]), 0.2), []),
