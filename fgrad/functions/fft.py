@@ -7,6 +7,7 @@ length asked for (`n`, or `s` for several axes), and has `norm`: "backward" (the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, DtypeError, ShapeError
 from fgrad.functions.call import axis_of, compose, floating
 from fgrad.functions.creation import tensor
+from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.pointwise import into
-from fgrad.functions.shape import roll
+from fgrad.functions.shape import clone, roll
 from fgrad.ir.apply import caller
 from fgrad.primitives import spectra
 
@@ -30,8 +32,8 @@ NORMS = ("backward", "ortho", "forward")
 
 def _axes(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int | None]]:
     """Axes from the front, and the length asked for along each (None: its own)."""
-    if s is not None and isinstance(s, int):
-        s = (s,)
+    many = not isinstance(s, int)  # a list may say -1: its own length
+    s = s if many else (s,)
     if dim is None:
         count = x._type.ndim if s is None else len(s)
         if count > x._type.ndim:
@@ -42,7 +44,7 @@ def _axes(x: Any, s: Any, dim: Any) -> tuple[tuple[int, ...], list[int | None]]:
         axes = tuple(axis_of(x, d) for d in ((dim,) if isinstance(dim, int) else dim))
     if len(set(axes)) != len(axes):
         raise ArgumentError("FFT dims must be unique", where=caller(), fix="name each dimension once")
-    lengths: list[int | None] = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
+    lengths: list[int | None] = [None] * len(axes) if s is None else [None if n == -1 and many else n for n in s]
     if len(lengths) != len(axes):
         raise ArgumentError(f"When given, dim and s arguments must have the same length, got {len(axes)} and {len(lengths)}",
                             where=caller(), fix="give one length for each dimension")  # fmt: skip
@@ -57,6 +59,8 @@ def _transform(rule: Rule, x: Any, s: Any, dim: Any, norm: str | None, out: Any,
     if norm is not None and norm not in NORMS:
         raise ArgumentError(f'Invalid normalization mode: "{norm}"', where=caller(), fix=f"use one of {', '.join(NORMS)}")
     axes, lengths = _axes(x, s, dim)
+    if not axes and rule is spectra.complex_fft:
+        return into(out, clone(x) if x._type.dtype.kind == "c" else compose(spectra.as_complex, x))
     if not axes:
         raise ArgumentError("a transform needs at least one dimension", where=caller(), fix="give a tensor that has one")
     sizes = [x._type.shape[a] if n is None else n for a, n in zip(axes, lengths, strict=True)]
@@ -188,27 +192,36 @@ def ihfft2(input: Any, s: Sequence[int] | None = None, dim: Any = (-2, -1), norm
     return ihfftn(input, s, dim, norm, out=out)
 
 
+def _frequencies(name: str, counts: Sequence[int], n: int, d: float, dtype: Any) -> list[float]:
+    """counts / (n d); by 0 as of floats: infinite, NaN for 0."""
+    if n < 0:
+        raise ArgumentError(f"{name}: Trying to create tensor with negative dimension {n}", where=caller(), fix="use n >= 0")
+    if dtype is not None and as_numpy(dtype).kind in "iub":
+        raise DtypeError(f"{name} requires a floating point or complex dtype, got {dtype}", where=caller(), fix="use a float dtype")
+    step = n * d
+    return [k / step if step else math.copysign(math.inf, k) if k else math.nan for k in counts]
+
+
 def fftfreq(n: int, d: float = 1.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
             requires_grad: bool = False) -> Any:  # fmt: skip
     """The frequencies of `fft`'s result in cycles per unit, for samples `d` apart: [0, 1, .., -2, -1] / (d n)."""
     counts = [*range((n + 1) // 2), *range(-(n // 2), 0)]
-    return into(out, tensor([k / (n * d) for k in counts], dtype=dtype, device=device, requires_grad=requires_grad))
+    return into(out, tensor(_frequencies("fftfreq", counts, n, d, dtype), dtype=dtype, device=device, requires_grad=requires_grad))
 
 
 def rfftfreq(n: int, d: float = 1.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
              requires_grad: bool = False) -> Any:  # fmt: skip
     """The frequencies of `rfft`'s result: [0, 1, .., n // 2] / (d n)."""
-    counts = range(n // 2 + 1)
-    return into(out, tensor([k / (n * d) for k in counts], dtype=dtype, device=device, requires_grad=requires_grad))
+    return into(out, tensor(_frequencies("rfftfreq", range(n // 2 + 1), n, d, dtype), dtype=dtype, device=device, requires_grad=requires_grad))
 
 
 def fftshift(input: Any, dim: Any = None) -> Any:
     """The zero frequency moved to the middle of `dim` (all by default)."""
     axes = tuple(range(input._type.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    return roll(input, tuple(input._type.shape[a] // 2 for a in axes), axes) if axes else input
+    return roll(input, tuple(input._type.shape[a] // 2 for a in axes), axes)
 
 
 def ifftshift(input: Any, dim: Any = None) -> Any:
     """The inverse of `fftshift`."""
     axes = tuple(range(input._type.ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    return roll(input, tuple((input._type.shape[a] + 1) // 2 for a in axes), axes) if axes else input
+    return roll(input, tuple((input._type.shape[a] + 1) // 2 for a in axes), axes)

@@ -5,13 +5,14 @@ Matrices are the last two dimensions, batches the leading ones.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 from fgrad.eager import casting
 from fgrad.errors import ArgumentError, DtypeError, LinAlgError, ShapeError
 from fgrad.functions import linear
-from fgrad.functions.call import axis_of, compose, convert, is_integer, same
+from fgrad.functions.call import axis_of, compose, convert, is_integer
 from fgrad.functions.complex import conj
 from fgrad.functions.decompositions import (
     cholesky,
@@ -32,11 +33,12 @@ from fgrad.functions.decompositions import (
     svdvals,
 )
 from fgrad.functions.linear import matmul
-from fgrad.functions.matrices import inexact, square
+from fgrad.functions.matrices import inexact, same_dtype, square
 from fgrad.functions.norms import cond, matrix_norm, matrix_rank, norm, pinv, vector_norm
 from fgrad.functions.pointwise import into, mul
 from fgrad.functions.reductions import sum
-from fgrad.functions.shape import squeeze, unsqueeze
+from fgrad.functions.refusals import tensors_only
+from fgrad.functions.shape import clone, squeeze, unsqueeze
 from fgrad.functions.solving import (
     det,
     inv,
@@ -65,6 +67,7 @@ __all__ = [
 
 def cross(input: Any, other: Any, *, dim: int = -1, out: Any = None) -> Any:
     """The cross product along a dimension of length 3; the others broadcast."""
+    tensors_only("linalg.cross", input, other)
     if input._type.ndim != other._type.ndim:
         raise ShapeError(f"linalg.cross: inputs must have the same number of dimensions, got {input._type} and {other._type}", where=caller(),
                          fix="unsqueeze one of them")  # fmt: skip
@@ -91,10 +94,13 @@ def matrix_power(A: Any, n: int, *, out: Any = None) -> Any:  # noqa: N803
     """A A .. A, n times; of the inverse for a negative n, the identity for 0. Integers too."""
     if A._type.ndim < 2 or A._type.shape[-1] != A._type.shape[-2]:
         square("linalg.matrix_power", A)
+    k = abs(operator.index(n))
     x = inv(A) if n < 0 else A
-    if abs(int(n)) > 1:
+    if n == 1:
+        return into(out, clone(A))
+    if k > 1:
         (x,) = casting.lower(x)
-    return into(out, compose(rules.matrix_power, x, n=abs(int(n))))
+    return into(out, compose(rules.matrix_power, x, n=k))
 
 
 def multi_dot(tensors: Sequence[Any], *, out: Any = None) -> Any:
@@ -143,7 +149,7 @@ def _product(xs: list[Any], cut: dict[tuple[int, int], int], i: int, j: int) -> 
 
 def vander(x: Any, N: int | None = None) -> Any:  # noqa: N803
     """1, x, x^2, .. x^(N-1) along a new last dimension; N by default the length of the last one. Integers as int64."""
-    if x._type.dtype.itemsize == 2 and not is_integer(x):
+    if x._type.dtype.kind == "b" or (x._type.dtype.itemsize == 2 and not is_integer(x)):
         raise DtypeError(f"linalg.vander supports floating point, complex, and integer tensors, but got {x.dtype}", where=caller(),
                          fix="convert it with .float()")  # fmt: skip
     if not x._type.ndim and N is None:
@@ -157,6 +163,8 @@ def vander(x: Any, N: int | None = None) -> Any:  # noqa: N803
 
 def vecdot(x: Any, y: Any, *, dim: int = -1, out: Any = None) -> Any:
     """sum conj(x) y along `dim`; the other dimensions broadcast."""
-    a, b = same([inexact("linalg.vecdot", t, half=True) for t in casting.lower(x, y)])
+    tensors_only("linalg.vecdot", x, y)
+    a, b = [inexact("linalg.vecdot", t, half=True) for t in casting.lower(x, y)]
+    same_dtype("linalg.vecdot", a, b)
     product = mul(conj(a), b)
     return sum(product, axis_of(product, dim), out=out)

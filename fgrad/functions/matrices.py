@@ -9,6 +9,7 @@ from fgrad.eager.views import buffer_of
 from fgrad.errors import DtypeError, LinAlgError, ShapeError
 from fgrad.functions.call import compose, is_integer
 from fgrad.functions.pointwise import into
+from fgrad.functions.refusals import tensors_only
 from fgrad.functions.shape import expand
 from fgrad.ir.apply import broadcast_shapes, caller
 from fgrad.primitives.solving import failure, verified
@@ -28,6 +29,7 @@ ZERO_PIVOT = "U[{0},{0}] is zero and using it on lu_solve would result in a divi
 
 def inexact(name: str, x: Any, *, half: bool = False) -> Any:
     """Refuses integers, and half precision unless it is allowed."""
+    tensors_only(name, x)
     d = x._type.dtype.name
     if is_integer(x):
         raise DtypeError(f"{name}: Expected a floating point or complex tensor as input. Got {NAMES.get(d, d)}", where=caller(),
@@ -39,6 +41,7 @@ def inexact(name: str, x: Any, *, half: bool = False) -> Any:
 
 def matrix(name: str, x: Any, *, half: bool = False) -> Any:
     """Refuses what is no batch of float or complex matrices."""
+    tensors_only(name, x)
     if x._type.ndim < 2:
         raise ShapeError(f"{name}: The input tensor A must have at least 2 dimensions.", where=caller(), fix="give a matrix")
     return inexact(name, x, half=half)

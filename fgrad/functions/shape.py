@@ -119,10 +119,8 @@ def permute(input: Any, *dims: Any) -> Any:
     if order is None:
         order = tuple([axis_of(input, d) for d in given]) if len(given) == rank else (-1,)
         if sorted(order) != list(range(rank)):
-            raise ShapeError(
-                f"permute(dims={list(given)}) does not name each of the {rank} dimensions once",
-                where=caller(), fix="give a permutation of all dimensions",
-            )  # fmt: skip
+            raise ShapeError(f"permute(dims={list(given)}) does not name each of the {rank} dimensions once", where=caller(),
+                             fix="give a permutation of all dimensions")  # fmt: skip
         ORDERS[rank, given] = order
     return view_of(type(input)._result, input, R["transpose"], (order,))
 
@@ -173,10 +171,10 @@ def expand(input: Any, *shape: Any) -> Any:
     extra = len(asked) - len(s)
     full = tuple(s[i - extra] if d == -1 and i >= extra else d for i, d in enumerate(asked))
     if extra < 0 or min(full, default=0) < 0 or common_shape(s, full) != full:
-        raise ShapeError(
-            f"expand: the requested shape {list(asked)} does not fit a tensor of shape {list(s)}", where=caller(),
-            fix="only dimensions of length 1 can be repeated",
-        )  # fmt: skip
+        raise ShapeError(f"expand: the requested shape {list(asked)} does not fit a tensor of shape {list(s)}", where=caller(),
+                         fix="only dimensions of length 1 can be repeated")  # fmt: skip
+    if full == s:
+        return permute(input, tuple(range(len(s))))
     return view_of(type(input)._result, input, R["broadcast_to"], (full,))
 
 
@@ -204,10 +202,8 @@ def repeat(input: Any, *repeats: Any) -> Any:
     """The tensor tiled: dimension i `repeats[i]` times."""
     counts = sizes(repeats)
     if len(counts) < input._type.ndim:
-        raise ShapeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor", where=caller(),
-            fix="give one count for each dimension",
-        )  # fmt: skip
+        raise ShapeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor", where=caller(),
+                         fix="give one count for each dimension")  # fmt: skip
     return compose(_tile_rule, input, counts=counts)
 
 
@@ -240,9 +236,13 @@ def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
         return base[(slice(None),) * axis + (index,)]
     x = flatten(input) if dim is None else input
     axis = axis_of(x, dim or 0)
-    s = x._type.shape
-    wide = expand(unsqueeze(x, axis + 1), (*s[: axis + 1], repeats, *s[axis + 1 :]))
-    return reshape(wide, (*s[:axis], s[axis] * repeats, *s[axis + 1 :]))
+    return compose(_interleaved, x, axis=axis, k=operator.index(repeats))
+
+
+def _interleaved(x: Any, *, axis: int, k: int) -> Any:
+    s, rest = x.shape[: axis + 1], x.shape[axis + 1 :]
+    wide = c.broadcast_to(c.reshape(x, shape=(*s, 1, *rest)), shape=(*s, k, *rest))
+    return c.reshape(wide, shape=(*s[:-1], s[-1] * k, *rest))
 
 
 def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
@@ -277,15 +277,15 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     return into(out, cat([record(type(x)._result, R["reshape"], (x,), (shape,)) for x in given], axis))
 
 
-def hstack(tensors: Sequence[Any]) -> Any:
+def hstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
     """Joined along dimension 1 (0 for vectors)."""
     xs = [view_as_shape(x, (1,)) if not x._type.shape else x for x in tensors]
-    return cat(xs, 0 if xs[0]._type.ndim == 1 else 1)
+    return cat(xs, 0 if xs[0]._type.ndim == 1 else 1, out=out)
 
 
-def vstack(tensors: Sequence[Any]) -> Any:
+def vstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
     """Joined along dimension 0 after making rows of vectors."""
-    return cat([view_as_shape(x, (1, x._type.size)) if x._type.ndim < 2 else x for x in tensors], 0)
+    return cat([view_as_shape(x, (1, x._type.size)) if x._type.ndim < 2 else x for x in tensors], 0, out=out)
 
 
 def axis_along(name: str, x: Any, dim: int) -> int:
@@ -378,7 +378,7 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
         n = x._type.shape[axis_of(x, d)]
         if n and k % n:
             x = cat([narrow(x, d, n - k % n, k % n), narrow(x, d, 0, n - k % n)], d)
-    return x
+    return x if x is not input else clone(x)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:

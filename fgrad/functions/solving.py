@@ -14,7 +14,7 @@ from fgrad.eager.casting import full_precision
 from fgrad.eager.tape import THREAD
 from fgrad.eager.views import buffer_of
 from fgrad.errors import ArgumentError, ShapeError
-from fgrad.functions.call import axis_of, compose, compose_many, convert
+from fgrad.functions.call import axis_of, compose, compose_many
 from fgrad.functions.matrices import (
     DIAGONAL,
     INFINITE,
@@ -93,7 +93,14 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False, o
     x, info = _solve("linalg.solve", A, B, left)
     if check_errors:
         (x,) = proven("torch.linalg.solve_ex", SINGULAR, info, x)
-    return into_each(out, Solution(x, info))
+    return into_each(out, Solution(x, _of_each(info, A._type.shape[:-2])))
+
+
+def _of_each(info: Any, lead: tuple[int, ...]) -> Any:
+    """What is known of each matrix, from what is known of each system."""
+    if info._type.shape == lead:
+        return info
+    return info[(0,) * (info._type.ndim - len(lead)) + tuple([slice(0, n) for n in lead])]
 
 
 @full_precision("cpu")
@@ -247,6 +254,8 @@ def tensorinv(A: Any, ind: int = 2, *, out: Any = None) -> Any:  # noqa: N803
     """The inverse of A as a map from its last dimensions to its first `ind`: tensordot(inverse, A, ind) is the identity."""
     if ind < 1:
         raise ArgumentError("Expected a strictly positive integer for 'ind'", where=caller(), fix="use ind >= 1")
+    if ind > A._type.ndim:
+        raise ShapeError(f"tensorinv: ind={ind} of a tensor of {A._type.ndim} dimensions", where=caller(), fix="use a smaller ind")
     first, last = A._type.shape[:ind], A._type.shape[ind:]
     n = math.prod(first)
     if n != math.prod(last):
@@ -263,4 +272,4 @@ def tensorsolve(A: Any, B: Any, dims: Any = None, *, out: Any = None) -> Any:  #
     if math.prod(rest) != n or a._type.size != n * n:
         raise ShapeError(f"Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
                          f"{math.prod(rest)} != {n}", where=caller(), fix="give dims")  # fmt: skip
-    return into(out, reshape(solve(reshape(a, (n, n)), convert(reshape(B, n), a._type.dtype)), rest))
+    return into(out, reshape(solve(reshape(a, (n, n)), reshape(B, n)), rest))

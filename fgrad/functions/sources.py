@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -103,43 +104,47 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, 
 
 
 def _checked(name: str, window_length: int, options: dict[str, Any]) -> Any:
-    if window_length < 0:
+    if operator.index(window_length) < 0:
         raise ArgumentError(f"{name} requires non-negative window_length, got window_length={window_length}", where=caller(), fix="ask for 0 or more points")
     d = default_float() if options.get("dtype") is None else as_numpy(options["dtype"])
     if d.kind not in "fV":
         raise DtypeError(f"{name} expects floating point dtypes, got: {d.name}", where=caller(), fix="use a float dtype")
+    return d
+
+
+def _window(name: str, make: Any, n: int, options: dict[str, Any], **given: Any) -> Any:
+    """A window; in half precision rounded from float64, which the newer functions refuse."""
+    if _checked(name, n, options).itemsize > 2:
+        return make(n, **given, **options)
+    rest = {k: v for k, v in options.items() if k not in ("dtype", "requires_grad")}
+    return make(n, **given, **rest, dtype="float64").to(options["dtype"]).requires_grad_(bool(options.get("requires_grad")))
 
 
 @creating
 def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Any:
     """sin^2(pi n / N), N = window_length (one less if not `periodic`). options: dtype, device, requires_grad."""
-    _checked("hann_window", window_length, options)
-    return w.hann(window_length, sym=not periodic, **options)
+    return _window("hann_window", w.hann, window_length, options, sym=not periodic)
 
 
 @creating
 def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any) -> Any:
     """alpha - beta cos(2 pi n / N). See hann_window."""
-    _checked("hamming_window", window_length, options)
-    return w.general_cosine(window_length, a=[alpha, beta], sym=not periodic, **options)
+    return _window("hamming_window", w.general_cosine, window_length, options, a=[alpha, beta], sym=not periodic)
 
 
 @creating
 def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Any:
     """0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N). See hann_window."""
-    _checked("blackman_window", window_length, options)
-    return w.blackman(window_length, sym=not periodic, **options)
+    return _window("blackman_window", w.blackman, window_length, options, sym=not periodic)
 
 
 @creating
 def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Any:
     """1 - |2n / N - 1|. See hann_window."""
-    _checked("bartlett_window", window_length, options)
-    return w.bartlett(window_length, sym=not periodic, **options)
+    return _window("bartlett_window", w.bartlett, window_length, options, sym=not periodic)
 
 
 @creating
 def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Any:
     """I0(beta sqrt(1 - (2n / N - 1)^2)) / I0(beta). See hann_window."""
-    _checked("kaiser_window", window_length, options)
-    return w.kaiser(window_length, beta=beta, sym=not periodic, **options)
+    return _window("kaiser_window", w.kaiser, window_length, options, beta=beta, sym=not periodic)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import numpy as np
-
 from fgrad.errors import ArgumentError, RangeError, ShapeError
 from fgrad.functions.call import axis_of, compose
 from fgrad.functions.inplace import of_each
 from fgrad.functions.pointwise import into
-from fgrad.functions.shape import flatten, movedim
+from fgrad.functions.shape import flatten, movedim, reshape
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives.shape import pad
@@ -41,13 +39,16 @@ def _triangle(x: Any, *, k: int, upper: bool) -> Any:
 
 
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """The diagonal of two dimensions as a new last one."""
+    """The diagonal of two dimensions as a new last one. A view."""
     a, b = axis_of(input, dim1), axis_of(input, dim2)
+    if a == b:
+        raise ArgumentError(f"diagonal dimensions cannot be identical {dim1}, {dim2}", where=caller(), fix="name two dimensions")
     s, offset = input._type.shape, operator.index(offset)
     n = max(0, min(s[a] + min(offset, 0), s[b] - max(offset, 0)))
-    x = movedim(input, (a, b), (0, 1))
-    i = np.arange(n)
-    return movedim(x[i - min(offset, 0), i + max(offset, 0)], 0, -1)
+    x, width = movedim(input, (a, b), (0, 1)), s[b]
+    flat = reshape(x, (s[a] * width, *x._type.shape[2:]))
+    start = max(offset, 0) - min(offset, 0) * width
+    return movedim(flat[start : start + n * (width + 1) : width + 1] if n else flat[:0], 0, -1)
 
 
 main_diagonal = diagonal

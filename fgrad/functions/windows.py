@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fgrad.errors import ArgumentError, DtypeError
+from fgrad.errors import ArgumentError
 from fgrad.functions.creation import tensor
 from fgrad.functions.dtypes import as_numpy, default_float
+from fgrad.functions.layouts import strided
 from fgrad.ir.apply import caller
 
 __all__ = [
@@ -21,13 +23,15 @@ __all__ = [
 Floats = Sequence[float]
 
 
-def _checked(m: int, dtype: Any) -> Any:
+def _checked(m: int, dtype: Any, layout: Any = None) -> Any:
     """The dtype of a window of `m` points."""
-    if m < 0:
+    if layout not in (None, strided):
+        raise ArgumentError(f"windows are implemented for strided tensors only, got: {layout}", where=caller(), fix="leave layout out")
+    if operator.index(m) < 0:
         raise ArgumentError(f"requires non-negative window length, got M={m}", where=caller(), fix="ask for 0 or more points")
     d = default_float() if dtype is None else as_numpy(dtype)
-    if d.kind not in "fV":
-        raise DtypeError(f"expects float32 or float64 dtypes, got: {dtype}", where=caller(), fix="use a float dtype")
+    if d.name not in ("float32", "float64"):
+        raise ArgumentError(f"windows are of float32 or float64 dtypes, got: {dtype}", where=caller(), fix="use float32 or float64")
     return d
 
 
@@ -43,10 +47,12 @@ def _steps(m: int, sym: bool) -> tuple[Any, float]:
 def general_cosine(M: int, *, a: Floats, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None,
                    requires_grad: bool = False) -> Any:  # fmt: skip
     """sum_k (-1)^k a_k cos(2 pi k n / N), N = M - 1 (M if not `sym`: one period)."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     n, size = _steps(M, sym)
     if M == 1:
         return _made([1.0], d, device, requires_grad)
+    if M and not len(a):
+        raise ArgumentError("Coefficients cannot be empty", where=caller(), fix="give one or more")
     terms = [(-1) ** k * c * np.cos(2 * math.pi * k * n / size) for k, c in enumerate(a)]
     return _made(np.sum(terms, 0) if M else np.zeros(0), d, device, requires_grad)
 
@@ -83,21 +89,21 @@ def nuttall(M: int, *, sym: bool = True, **options: Any) -> Any:
 
 def bartlett(M: int, *, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A triangle from 0 over 1 to 0."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     n, size = _steps(M, sym)
     return _made([1.0] if M == 1 else 1 - np.abs(2 * n / size - 1), d, device, requires_grad)
 
 
 def cosine(M: int, *, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """sin(pi (n + 1/2) / M), M one more if not `sym`."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     return _made([1.0] if M == 1 else np.sin(math.pi * (np.arange(M) + 0.5) / (M if sym else M + 1)) if M else [], d, device, requires_grad)
 
 
 def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, dtype: Any = None, layout: Any = None,
                 device: Any = None, requires_grad: bool = False) -> Any:  # fmt: skip
     """exp(-|n - center| / tau)."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     if tau <= 0:
         raise ArgumentError(f"Tau must be positive, got: {tau} instead.", where=caller(), fix="use a positive tau")
     if sym and center is not None:
@@ -109,7 +115,7 @@ def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: b
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None,
              requires_grad: bool = False) -> Any:  # fmt: skip
     """exp(-(n - middle)^2 / (2 std^2))."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     if std <= 0:
         raise ArgumentError(f"Standard deviation must be positive, got: {std} instead.", where=caller(), fix="use a positive std")
     middle = (M if not sym and M > 1 else M - 1) / 2
@@ -119,7 +125,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, l
 def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, layout: Any = None, device: Any = None,
            requires_grad: bool = False) -> Any:  # fmt: skip
     """I0(beta sqrt(1 - (2n / N - 1)^2)) / I0(beta)."""
-    d = _checked(M, dtype)
+    d = _checked(M, dtype, layout)
     if beta < 0:
         raise ArgumentError(f"beta must be non-negative, got: {beta} instead.", where=caller(), fix="use a beta of 0 or more")
     n, size = _steps(M, sym)

@@ -168,7 +168,7 @@ def _solve_one(xp: Any, a: Any, pivots: list[int], b: Any, hermitian: bool) -> N
 def _ldl_solve(xp: Any, out: Any, a: Any, pivots: Any, b: Any, *, hermitian: bool) -> Any:
     x = xp.array(kernels.flat(b))
     each = pivots.reshape(-1, pivots.shape[-1]) if pivots.size else pivots
-    for i, matrix in enumerate(kernels.flat(a)):
+    for i, matrix in enumerate(kernels.flat(a) if x.size else ()):
         _solve_one(xp, matrix, [int(p) for p in each[i]], x[i], hermitian and a.dtype.kind == "c")
     return kernels.stored(xp, None if out is None else (out,), (x.reshape(b.shape),), (b.dtype,))[0]
 

@@ -11,7 +11,7 @@ from fgrad.eager.casting import full_precision
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, compose_many, convert
 from fgrad.functions.random import uniform_values
-from fgrad.functions.shape import view_as_shape
+from fgrad.functions.shape import clone, view_as_shape
 from fgrad.ir.apply import caller
 from fgrad.nn.functional.convolution import each
 from fgrad.nn.functional.pooling import batched, max_pool
@@ -39,14 +39,15 @@ def _adaptive_rule(x: Any, *, axis: int, out: int) -> Any:
     return concatenate(*parts, axis=axis)
 
 
-def adaptive_avg_pool(n: int, x: Any, output_size: Any) -> Any:
+def adaptive_avg_pool(n: int, input: Any, output_size: Any) -> Any:
     """Means of windows chosen so that the result has `output_size`; None keeps a dimension."""
+    x = input
     asked = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
     for i, size in enumerate(asked):
         axis = x._type.ndim - n + i
         if size is not None and size != x._type.shape[axis]:
             x = compose(_adaptive_rule, x, axis=axis, out=int(size))
-    return x
+    return x if x is not input else clone(x)
 
 
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
