@@ -79,6 +79,12 @@ def typed_leaf(kind: TensorType, needs: bool) -> Value:
     return found
 
 
+def settled(t: Cell) -> bool:
+    """True for a tensor with a buffer of its own."""
+    e = t._extra
+    return t._data is not None and (e is None or (e.base is None and e.error is None))
+
+
 def concrete(cls: type[Any], data: Any, kind: TensorType, needs: bool = False) -> Any:
     """A cell of class `cls` that holds `data`."""
     t = _new(cls)

@@ -10,6 +10,7 @@ import numpy as np
 from fgrad import tree
 from fgrad.eager.cell import Cell
 from fgrad.eager.convert import as_cell
+from fgrad.eager.engine import Runner
 from fgrad.eager.enter import enter, freeze, intern
 from fgrad.eager.generator import key_data, state_on
 from fgrad.eager.record import wrap
@@ -29,7 +30,7 @@ class Recorded:
     graph.outputs: the result's leaves (`n_out` of them), then the values written to `written`.
     """
 
-    __slots__ = ("captured", "classes", "generators", "graph", "n_out", "out_spec", "written")
+    __slots__ = ("captured", "classes", "generators", "graph", "n_out", "out_spec", "runner", "written")
 
     def __init__(self, tape: Tape, args: Sequence[Value], out: Any) -> None:
         leaves, self.out_spec = tree.flatten(out)
@@ -46,6 +47,8 @@ class Recorded:
         inputs, outputs = (*args, *tape.captured.values(), *state), (*values, *tape.writes.values())
         known = tape.interned.joints
         self.graph: Graph = known.get(("graph", inputs, outputs)) or known.setdefault(("graph", inputs, outputs), Graph(inputs, outputs))
+        plain = not self.written and not self.generators and not any(v.prim is not None and v.prim.effect for v in self.graph.values())
+        self.runner = Runner(self.graph, {}) if plain else None  # runs it by itself: what it reads are buffers alone
 
 
 def result_value(tape: Tape, x: Any) -> tuple[Value, type[Cell] | None]:

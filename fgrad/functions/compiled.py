@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from fgrad import tree
 from fgrad.eager import explain
-from fgrad.eager.cell import Cell
+from fgrad.eager.cell import Cell, concrete, settled
+from fgrad.eager.engine import Runner
 from fgrad.eager.enter import enter
 from fgrad.eager.mode import ambient
 from fgrad.eager.record import wrap
@@ -187,8 +188,12 @@ def opaque(x: Any) -> bool:
 
 
 def run(recorded: Recorded, cells: Sequence[Any]) -> Any:
-    """The recorded graph on the current tape; captured tensors it writes are written."""
+    """The recorded graph on the current tape, or at once if all it reads is computed and no derivative is wanted."""
     tape = THREAD.tape
+    if recorded.runner is not None and not tape.tracing and not tape.busy:
+        given = [*cells, *recorded.captured]
+        if all(map(settled, given)) and not (THREAD.grad and any([t._value.needs for t in given])):
+            return at_once(recorded, recorded.runner, cells)
     values = inline_recorded(tape, recorded, [t._value if t._tape is tape else enter(tape, t) for t in cells])
     default = type(cells[0])._result if cells else None
     held = bind_all(tape, *zip(recorded.written, values[recorded.n_out :], strict=True))  # in the order of eager code
@@ -222,3 +227,14 @@ def compile(model: Callable[..., Any] | None = None, *, fullgraph: bool = False,
         return model
     module: Any = getattr(model, "_optimized", None)
     return Compiled(model, fullgraph) if module is None else module(fullgraph)
+
+
+def at_once(recorded: Recorded, runner: Runner, cells: Sequence[Any]) -> Any:
+    """The results, computed: nothing is recorded."""
+    default = type(cells[0])._result if cells else None
+    found = runner.call([t._data for t in (*cells, *recorded.captured)])
+    out = [
+        v.const.item() if c is None and v.const is not None else concrete(c or default, a, v.type)  # type: ignore[arg-type]
+        for c, v, a in zip(recorded.classes, recorded.graph.outputs, found, strict=False)
+    ]
+    return tree.restore(recorded.out_spec, out)

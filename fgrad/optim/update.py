@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fgrad.eager.cell import settled
 from fgrad.eager.engine import Runner
 from fgrad.ir.dtypes import dtype_of, real_of
 from fgrad.ir.graph import Value
@@ -46,12 +47,6 @@ def update_all(rule: Rule, given: tuple[Value, ...], width: int, n: int, flags: 
         else:
             out += [convert(v, dtype=dtype) for v in updated([convert(v, dtype=wide) for v in values])]
     return out
-
-
-def settled(t: Any) -> bool:
-    """True for a tensor with a buffer of its own."""
-    e = t._extra
-    return t._data is not None and (e is None or (e.base is None and e.error is None))
 
 
 def owned(t: Any) -> bool:
