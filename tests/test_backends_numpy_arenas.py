@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import fgrad.primitives  # noqa: F401  # fills REGISTRY
+from fgrad.backends import numpy as numpy_backend
 from fgrad.backends.numpy import Program, arenas, interpret
 from fgrad.backends.numpy import program as frames
 from fgrad.ir.graph import Graph
@@ -101,3 +103,18 @@ def test_a_frame_that_cannot_be_made_leaves_its_block_free(known: arenas.Arenas,
             program([numbers(600)])
     program([numbers(600)])
     assert len(known.blocks) <= 1
+
+
+def test_a_large_graph_is_compiled_at_first_sight_and_keeps_nothing(known: arenas.Arenas, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, x = chain(600, 0.015), numbers(600)
+    monkeypatch.setattr(numpy_backend, "LARGE", 1 << 30)
+    want = numpy_backend.run_once(graph, [x.copy()], {0: 0})
+    assert not known.blocks  # op by op
+    monkeypatch.setattr(numpy_backend, "LARGE", 1 << 20)
+    given = x.copy()
+    (found,) = numpy_backend.run_once(graph, [given], {0: 0})
+    assert found is given
+    np.testing.assert_allclose(found, want[0], rtol=1e-4, atol=1e-5)
+    (fresh,) = numpy_backend.run_once(graph, [x], {})
+    np.testing.assert_allclose(fresh, want[0], rtol=1e-4, atol=1e-5)
+    assert sys.getrefcount(fresh) == 2  # what follows may overwrite it
