@@ -103,6 +103,38 @@ REFUSED: dict[str, Call] = {
     "avg_pool2d divided by 0": of("avg_pool2d", (1, 2, 4, 4), kernel_size=2, divisor_override=0),
 }
 
+ACTIVATIONS = ("celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "leaky_relu", "logsigmoid", "mish", "rrelu", "selu", "silu",
+               "softplus", "softshrink")  # fmt: skip
+REFUSED |= {f"{n} of integers": of_ints(n, (2, 4)) for n in ACTIVATIONS}
+REFUSED |= {f"{n} of complex numbers": lambda m, f, n=n: (getattr(f, n)(m.ones(2, 4, dtype=m.complex64)), [])  # type: ignore[misc]
+            for n in (*ACTIVATIONS, "relu6", "hardtanh") if n != "silu"}  # fmt: skip
+REFUSED |= {f"{n} of a number": lambda m, f, n=n: (getattr(f, n)(3.0), [])  # type: ignore[misc]
+            for n in (*ACTIVATIONS, "relu", "relu6", "hardtanh", "dropout", "alpha_dropout") if n != "glu"}  # fmt: skip
+REFUSED |= {
+    **{f"{n} of complex numbers": lambda m, f, n=n: (getattr(f, n)(m.ones(2, 4, dtype=m.complex64), dim=1), [])  # type: ignore[misc]
+       for n in ("softmax", "log_softmax")},
+    "one_hot of -5 classes": lambda m, f: (f.one_hot(ints(m, 3), -5), []),
+    "prelu of integers": of_ints("prelu", (2, 3), (3,)),
+    "gelu of no form": of("gelu", (3,), approximate="x"),
+    "rrelu bounds": of("rrelu", (3,), lower=0.2, upper=0.1),
+    "softsign of bools": lambda m, f: (f.softsign(ints(m, 3).bool()), []),
+    "tanhshrink of bools": lambda m, f: (f.tanhshrink(ints(m, 3).bool()), []),
+    "threshold of bools": lambda m, f: (f.threshold(ints(m, 3).bool(), 0.1, 2), []),
+    "conv2d padding named": of("conv2d", (1, 2, 4, 4), (3, 2, 2, 2), padding="x"),
+    "conv2d padding negative": of("conv2d", (1, 2, 4, 4), (3, 2, 2, 2), padding=-1),
+    "conv_transpose2d padding negative": of("conv_transpose2d", (1, 2, 4, 4), (2, 3, 2, 2), padding=-1),
+    "conv2d of two dtypes": lambda m, f: (f.conv2d(leaf(m, 1, 2, 4, 4), leaf(m, 3, 2, 2, 2).float()), []),
+    "conv_transpose2d of two dtypes": lambda m, f: (f.conv_transpose2d(leaf(m, 1, 2, 4, 4), leaf(m, 2, 3, 2, 2).float()), []),
+    "batch_norm without statistics": of("batch_norm", (2, 3), running_mean=None, running_var=None),
+}
+CALLS |= {
+    "softsign of complex numbers": lambda m, f: (f.softsign(m.complex(leaf(m, 4), leaf(m, 4))).detach(), []),
+    "softmax of no integers": of_ints("softmax", (0, 3), dim=1),
+    "attention to nothing": of("scaled_dot_product_attention", (2, 4, 6), (2, 0, 6), (2, 0, 7)),
+    "batch_norm of no examples": of("batch_norm", (0, 3), weight=None, running_mean=None, running_var=None, training=True),
+    "embedding of integers by count": lambda m, f: (f.embedding(ints(m, 4), ints(m, 5, 3), scale_grad_by_freq=True), []),
+}
+
 
 @pytest.mark.parametrize("name", CALLS)
 def test_values_are_pytorchs(name: str) -> None:

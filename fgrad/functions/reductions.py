@@ -20,7 +20,7 @@ from fgrad.functions.classify import isclose
 from fgrad.functions.dtypes import as_numpy
 from fgrad.functions.layouts import USED, sparse
 from fgrad.functions.pointwise import binary, div, into, maximum, minimum, ne, truth, where
-from fgrad.functions.refusals import floats_only
+from fgrad.functions.refusals import real_floats
 from fgrad.functions.return_types import MinMax
 from fgrad.ir.apply import caller
 from fgrad.ir.dtypes import is_inexact, kind
@@ -294,10 +294,11 @@ def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stack
 def _soft(rule: Callable[..., Any], input: Any, dim: int | None, dtype: Any) -> Any:
     given = casting.widen(input) if casting.USED else input
     axes = softmax_axes(given, dim)
-    if dtype is None:
-        floats_only("softmax", given)
-    x = floating(given) if dtype is None else convert(given, as_numpy(dtype))
-    return x.clone() if not x._type.size else compose(rule, x, axes=axes)
+    x = given if dtype is None else convert(given, as_numpy(dtype))
+    if not x._type.size:
+        return x.clone()
+    real_floats("softmax", x)
+    return compose(rule, x, axes=axes)
 
 
 def softmax_axes(x: Any, dim: int | None) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from fgrad.errors import ArgumentError, DtypeError, RangeError, RuleError, Shape
 from fgrad.functions.call import is_integer
 from fgrad.functions.dtypes import PYTHON, face_dtype
 from fgrad.ir.apply import caller
+from fgrad.ir.dtypes import kind
 from fgrad.ir.types import CPU
 
 
@@ -19,6 +20,19 @@ def tensors_only(name: str, *xs: Any) -> None:
     for k, x in enumerate(xs):
         if not isinstance(x, Cell) and x.__class__ in PYTHON:
             raise DtypeError(f"{name}(): argument {k + 1} must be Tensor, not {type(x).__name__}", where=caller(), fix="use fgrad.tensor(x)")
+
+
+def given(name: str, x: Any) -> None:
+    """DtypeError for what is no tensor."""
+    if not isinstance(x, Cell):
+        raise DtypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}", where=caller(), fix="use fgrad.tensor(x)")
+
+
+def real_floats(name: str, x: Any, kinds: str = "f") -> None:
+    """RuleError for a tensor of other numbers than floats (with "fc", or complex ones)."""
+    given(name, x)
+    if kind(x._type.dtype) not in kinds:
+        raise RuleError(f'"{name}" not implemented for {face_dtype(x._type.dtype)}', where=caller(), fix="convert with .float()")
 
 
 def one_dtype(name: str, first: Any, *rest: Any) -> None:

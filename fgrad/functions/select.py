@@ -203,7 +203,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         if int(values.min()) < 0:
             raise ArgumentError("one_hot: Class values must be non-negative.", where=caller(), fix="index from 0")
         most = int(values.max()) + 1
-        if 0 <= num_classes < most:
+        if num_classes < most and num_classes != -1:
             raise ArgumentError(f"one_hot: Class values must be smaller than num_classes, found {most - 1} of {num_classes}", where=caller(),
                                 fix=f"use num_classes={most} or more")  # fmt: skip
         num_classes = most if num_classes < 0 else num_classes

@@ -14,6 +14,7 @@ from fgrad.functions import pointwise as p
 from fgrad.functions import reductions as r
 from fgrad.functions.call import axis_of, compose, floating
 from fgrad.functions.random import bits_for
+from fgrad.functions.refusals import given, no_bools, ordered, real_floats
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives import sampling
@@ -25,6 +26,7 @@ Op = Callable[..., Any]
 
 def activation(x: Any, rule: Op, inplace: bool = False, **static: Any) -> Any:
     """One composite on `x`, written back if asked."""
+    real_floats(rule.__name__.strip("_").removesuffix("_rule"), x, "fc" if rule is c.silu else "f")
     if inplace:  # derivatives read what stood there before
         return x.copy_(compose(rule, floating(x.clone()), **static))
     return compose(rule, floating(x), **static)
@@ -32,12 +34,14 @@ def activation(x: Any, rule: Op, inplace: bool = False, **static: Any) -> Any:
 
 def relu(input: Any, inplace: bool = False) -> Any:
     """max(x, 0); derivative 0 at 0."""
+    given("relu", input)
     y = p.relu(input)
     return input.copy_(y) if inplace else y
 
 
 def relu6(input: Any, inplace: bool = False) -> Any:
     """min(max(x, 0), 6)."""
+    given("relu6", input)
     if not input._type.inexact:
         return hardtanh(input, 0, 6, inplace)
     return activation(input, c.relu6, inplace)
@@ -61,7 +65,7 @@ def selu(input: Any, inplace: bool = False) -> Any:
 def gelu(input: Any, approximate: str = "none") -> Any:
     """x * Phi(x); approximate="tanh" for the tanh form."""
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"approximate argument must be either none or tanh, not {approximate!r}")
+        raise ArgumentError(f"approximate argument must be either none or tanh, not {approximate!r}", where=caller(), fix="use 'none' or 'tanh'")
     return activation(input, c.gelu if approximate == "none" else c.gelu_tanh)
 
 
@@ -125,6 +129,7 @@ def _glu_rule(x: Any, *, axis: int) -> Any:
 
 def glu(input: Any, dim: int = -1) -> Any:
     """a * sigmoid(b), a and b the halves of `input` along `dim`. Source: Dauphin et al. 2016."""
+    real_floats("glu", input)
     if not input._type.shape:
         raise ShapeError("glu does not support 0-dimensional tensors", where=caller(), fix="give a vector")
     axis = axis_of(input, dim)
@@ -151,6 +156,7 @@ def _softshrink_rule(x: Any, *, limit: float) -> Any:
 
 def softshrink(input: Any, lambd: float = 0.5) -> Any:
     """x - lambd above lambd, x + lambd below -lambd, else 0."""
+    real_floats("softshrink", input)
     if lambd < 0:
         raise ArgumentError(f"lambda must be greater or equal to 0, but found to be {lambd}.", where=caller(), fix="use 0 or more")
     return activation(input, _softshrink_rule, limit=float(lambd))
@@ -162,7 +168,10 @@ def _tanhshrink_rule(x: Any) -> Any:
 
 def tanhshrink(input: Any) -> Any:
     """x - tanh(x)."""
-    return activation(input, _tanhshrink_rule)
+    given("tanhshrink", input)
+    if input._type.dtype.kind == "b":
+        raise DtypeError("Subtraction, the `-` operator, with a bool tensor is not supported.", where=caller(), fix="convert the input first")
+    return compose(_tanhshrink_rule, floating(input))
 
 
 def _hardsigmoid_rule(x: Any) -> Any:
@@ -192,6 +201,8 @@ def _hardtanh_rule(x: Any, *, low: float, high: float) -> Any:
 
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """x within [min_val, max_val], else the bound."""
+    given("hardtanh", input)
+    ordered("hardtanh", input._type.dtype)
     if min_val > max_val:
         raise ArgumentError("min_val cannot be greater than max_val", where=caller(), fix="swap them")
     if input._type.dtype.kind in "bc" or (input._type.dtype.kind == "u" and int(min_val) < 0):
@@ -220,6 +231,8 @@ def _prelu_rule(x: Any, w: Any) -> Any:
 
 def prelu(input: Any, weight: Any) -> Any:
     """x for x > 0, else weight * x; weight: one number, or one for each channel (dimension 1). Source: He et al. 2015."""
+    real_floats("prelu", input)
+    given("prelu", weight)
     t, w = input._type, weight._type
     if w.ndim > 1 or w.size not in (1, t.shape[1] if t.ndim > 1 else 1):
         raise ShapeError(f"Mismatch of parameter numbers and input channel size. Found weight {w} for input {t}", where=caller(),
@@ -234,20 +247,25 @@ def _rrelu_rule(x: Any, bits: Any, *, low: float, high: float) -> Any:
 
 def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Any:
     """x for x > 0, else slope * x; slopes drawn from [lower, upper) in training, else their mean. Source: Xu et al. 2015."""
+    if lower > upper:
+        raise ArgumentError("Lower bound should be less than or equal to the upper bound", where=caller(), fix="swap them")
     if not training:
         return activation(input, c.leaky_relu, inplace, slope=(lower + upper) / 2)
+    real_floats("rrelu", input)
     bits = bits_for(type(input)._result, input._type.shape, np.dtype("float32"), None, input._device)
     y = compose(_rrelu_rule, floating(input), bits, low=float(lower), high=float(upper))
     return input.copy_(y) if inplace else y
 
 
 def _softsign_rule(x: Any) -> Any:
-    return x / (c.number(1, x) + abs(x))
+    return x / (c.number(1, x) + c.convert(abs(x), dtype=x.dtype))  # |x| of complex numbers is real
 
 
 def softsign(input: Any) -> Any:
     """x / (1 + |x|)."""
-    return activation(input, _softsign_rule)
+    given("softsign", input)
+    no_bools("softsign", input)
+    return compose(_softsign_rule, floating(input))
 
 
 def _threshold_rule(x: Any, *, threshold: float, value: float) -> Any:
@@ -256,6 +274,9 @@ def _threshold_rule(x: Any, *, threshold: float, value: float) -> Any:
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """x where x > threshold, else `value`."""
+    given("threshold", input)
+    ordered("threshold", input._type.dtype)
+    no_bools("threshold", input)
     y = compose(_threshold_rule, input, threshold=threshold, value=value)
     return input.copy_(y) if inplace else y
 

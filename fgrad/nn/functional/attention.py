@@ -30,6 +30,8 @@ BOOL = np.dtype("bool")
 
 def _safe_softmax(x: Any) -> Any:
     """softmax of the last axis; 0 where a whole row is -inf."""
+    if not x.size:
+        return x
     axes = (x.ndim - 1,)
     e = c.exp(x - c.finite_max(x, axes))
     total = c.kept(c.reduce_sum(e, axes=axes), x.shape, axes)

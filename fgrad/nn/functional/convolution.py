@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from fgrad.eager import casting
-from fgrad.errors import ArgumentError, ShapeError
-from fgrad.functions.call import compose, same
+from fgrad.errors import ArgumentError, DtypeError, ShapeError
+from fgrad.functions.call import compose
 from fgrad.functions.shape import permute, view_as_shape
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
@@ -57,6 +57,15 @@ def each(value: Any, n: int, name: str) -> tuple[int, ...]:
     return found
 
 
+def operands(name: str, x: Any, w: Any, b: Any) -> tuple[Any, ...]:
+    """Input, weight and the bias if there is one, of one dtype."""
+    xs = casting.lower(x, w) if b is None else casting.lower(x, w, b)
+    if len({t._type.dtype for t in xs}) > 1:
+        raise DtypeError(f"{name}: input, weight and bias should have one dtype, got {', '.join(str(t._type) for t in xs)}", where=caller(),
+                         fix="convert the input to the dtype of the weight")  # fmt: skip
+    return tuple(xs)
+
+
 def paddings(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...], stride: tuple[int, ...]) -> Any:
     """((low, high), ...) from a number, numbers, "valid" or "same"."""
     if padding == "valid":
@@ -67,7 +76,15 @@ def paddings(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...], s
                                 fix="give the padding in pixels")  # fmt: skip
         totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
+    if isinstance(padding, str):
+        raise ArgumentError(f"Invalid padding string: {padding!r}", where=caller(), fix="use 'same', 'valid' or numbers")
     return tuple((p, p) for p in each(padding, len(kernel), "padding"))
+
+
+def not_negative(edges: tuple[tuple[int, int], ...]) -> None:
+    """PyTorch's error for a negative padding."""
+    if any(p < 0 for pair in edges for p in pair):
+        raise ArgumentError("negative padding is not supported", where=caller(), fix="use 0 or more")
 
 
 def _conv_rule(x: Any, w: Any, *b: Any, params: Any) -> Any:
@@ -87,8 +104,10 @@ def convolution(n: int, input: Any, weight: Any, bias: Any, stride: Any, padding
     x = view_as_shape(input, (1, *input._type.shape)) if single else input
     kernel = weight._type.shape[2:]
     step, spread = each(stride, n, "stride"), each(dilation, n, "dilation")
-    params = (step, paddings(padding, kernel, spread, step), spread, groups)
-    xs = same(casting.lower(x, weight) if bias is None else casting.lower(x, weight, bias))
+    edges = paddings(padding, kernel, spread, step)
+    not_negative(edges)
+    params = (step, edges, spread, groups)
+    xs = operands(f"conv{n}d", x, weight, bias)
     y = compose(_conv_rule, *xs, params=params)
     return view_as_shape(y, y._type.shape[1:]) if single else y
 
@@ -136,6 +155,7 @@ def conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, padd
         each(v, n, what)
         for v, what in ((stride, "stride"), (padding, "padding"), (output_padding, "output_padding"), (dilation, "dilation"))
     )
+    not_negative(tuple((p, p) for p in edge))
     if any(o >= max(s, d) or o < 0 for o, s, d in zip(more, step, spread, strict=True)):
         raise ArgumentError(f"output padding must be smaller than either stride or dilation, but got output_padding: {more} "
                             f"stride: {step} dilation: {spread}", where=caller(), fix="use a smaller output_padding")  # fmt: skip
@@ -145,7 +165,7 @@ def conv_transpose(n: int, input: Any, weight: Any, bias: Any, stride: Any, padd
         raise ShapeError(f"{name}: the calculated output size {lengths} is too small, for input {input._type}", where=caller(),
                          fix="use a smaller padding")  # fmt: skip
     params = (step, tuple((p, p - o) for p, o in zip(edge, more, strict=True)), spread, groups, lengths)
-    xs = same(casting.lower(x, weight) if bias is None else casting.lower(x, weight, bias))
+    xs = operands(name, x, weight, bias)
     y = compose(_transposed_rule, *xs, params=params)
     return view_as_shape(y, y._type.shape[1:]) if single else y
 

@@ -11,6 +11,7 @@ import numpy as np
 from fgrad.errors import ArgumentError, ShapeError
 from fgrad.functions.call import compose, convert
 from fgrad.functions.random import bits_for
+from fgrad.functions.refusals import given
 from fgrad.ir.apply import caller
 from fgrad.primitives import composites as c
 from fgrad.primitives import sampling
@@ -46,6 +47,7 @@ def check_probability(p: float) -> None:
 def drop(rule: Any, x: Any, p: float, training: bool, inplace: bool, lead: int | None = None) -> Any:
     """`rule` with one draw an element, or one for each index of the first `lead` dimensions."""
     check_probability(p)
+    given("dropout", x)
     if not training or p == 0 or not x._type.size:
         return x
     if p == 1:

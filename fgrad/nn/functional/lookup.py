@@ -58,7 +58,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm:
         limit_rows(input, weight, max_norm, norm_type)
     if padding_idx is not None and grad_enabled():
         weight = held(weight, padding_idx % weight._type.shape[0])
-    return compose(_embedding_rule, input, weight, by_count=scale_grad_by_freq)
+    return compose(_embedding_rule, input, weight, by_count=scale_grad_by_freq and weight._type.inexact)
 
 
 def _hold_row(w: Any, *, row: int) -> Any:

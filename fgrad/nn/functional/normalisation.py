@@ -67,6 +67,11 @@ def _eval_rule(x: Any, mean: Any, var: Any, *affine: Any, eps: float) -> Any:
     return scaled((x - c.reshape(mean, shape=shape)) * scale, affine)
 
 
+@in_float32
+def _affine_rule(x: Any, *affine: Any) -> Any:
+    return scaled(x * c.number(1, x), affine)
+
+
 def affine_pair(weight: Any, bias: Any) -> tuple[Any, ...]:
     """(weight, bias), the missing one neutral; () if there is neither."""
     if weight is None and bias is None:
@@ -88,9 +93,13 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
     otherwise the running ones.  Source: Ioffe & Szegedy 2015.
     """
     if not training:
+        if running_mean is None or running_var is None:
+            raise ArgumentError("Expected running_mean and running_var to be defined when evaluating", where=caller(), fix="pass training=True")
         return compose(_eval_rule, input, running_mean, running_var, *affine_pair(weight, bias), eps=float(eps))
     n = input._type.size // max(input._type.shape[1], 1)
-    if n <= 1:
+    if not n:  # of no examples there are no statistics
+        return compose(_affine_rule, input, *affine_pair(weight, bias))
+    if n == 1:
         raise ShapeError(
             f"Expected more than 1 value per channel when training, got input size {input._type.shape}", where=caller(),
             fix="use a larger batch, or eval()",
