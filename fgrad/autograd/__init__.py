@@ -14,6 +14,7 @@ from fgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from fgrad.eager import autograd as engine
 from fgrad.eager.cell import Cell
 from fgrad.eager.function import Function
+from fgrad.errors import GradError
 from fgrad.functions.creation import zeros_like
 from fgrad.functions.gradmode import (
     enable_grad,
@@ -24,6 +25,7 @@ from fgrad.functions.gradmode import (
 )
 from fgrad.functions.shape import stack
 from fgrad.functions.tensor import Tensor
+from fgrad.ir.apply import caller
 
 __all__ = [
     "Function",
@@ -60,10 +62,14 @@ def Variable(data: Any, requires_grad: bool = False) -> Any:  # noqa: N802  # Py
     return x.requires_grad_() if requires_grad else x
 
 
-def _cotangents(given: Any, n: int) -> list[Any]:
+def _cotangents(given: Any, roots: list[Any]) -> list[Any]:
+    """One for each root (None: 1), in its dtype."""
     if given is None:
-        return [None] * n
-    return [given] if isinstance(given, Cell) else list(given)
+        return [None] * len(roots)
+    listed: list[Any] = [given] if isinstance(given, Cell) else list(given)
+    if len(listed) != len(roots):
+        raise GradError(f"got {len(roots)} tensors and {len(listed)} gradients", where=caller(), fix="give one gradient for each tensor")
+    return [g if g is None or g._type.dtype.kind != x._type.dtype.kind else g.to(x.dtype) for x, g in zip(roots, listed, strict=True)]
 
 
 def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
@@ -71,7 +77,7 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
     """Adds the derivatives of several tensors into `.grad` of the leaves (of `inputs`, if given)."""
     roots = _listed(tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    engine.backward(roots, _cotangents(grad_tensors, len(roots)), keep, create_graph, None if inputs is None else _listed(inputs))
+    engine.backward(roots, _cotangents(grad_tensors, roots), keep, create_graph, None if inputs is None else _listed(inputs))
 
 
 def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
@@ -87,9 +93,11 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     roots, wrt = _listed(outputs), _listed(inputs)
+    if not wrt:
+        raise GradError("`inputs` argument to `grad()` cannot be empty.", where=caller(), fix="name the tensors to differentiate by")
     keep = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads if allow_unused is None else allow_unused
-    found = engine.gradients(roots, wrt, _cotangents(grad_outputs, len(roots)), keep, create_graph, unused, Tensor)
+    found = engine.gradients(roots, wrt, _cotangents(grad_outputs, roots), keep, create_graph, unused, Tensor)
     if materialize_grads:
         found = tuple(zeros_like(x) if g is None else g for x, g in zip(wrt, found, strict=True))
     return found
@@ -97,7 +105,7 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
 
 def _batched(outputs: Any, inputs: Any, cts: Any, retain: bool | None, create: bool, unused: bool | None, full: bool) -> tuple[Any, ...]:
     """`grad` for each of several cotangents, the results stacked."""
-    given = _cotangents(cts, len(_listed(outputs)))
+    given: list[Any] = [cts] if isinstance(cts, Cell) else list(cts)
     n = next(g.shape[0] for g in given if g is not None)
     keep = create if retain is None else retain
     rows = [

@@ -178,7 +178,7 @@ def gradcheck(
     True
     """
     if not (check_backward_ad or check_forward_ad):
-        raise ValueError("Expected at least one of check_forward_ad or check_backward_ad to be True")
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
     given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
     try:
         raw = func(*given)

@@ -221,6 +221,8 @@ class Base(Described):
         if given is not None and not len(given):
             raise GradError("`inputs` argument to `backward()` cannot be empty.", where=caller(), fix="name tensors, or leave it out")
         keep = create_graph if retain_graph is None else retain_graph
+        if isinstance(gradient, Cell) and gradient._type.dtype.kind == self._type.dtype.kind:
+            gradient = gradient.to(self.dtype)  # type: ignore[attr-defined]  # a tensor
         autograd.backward([self], [gradient], keep, create_graph, given)
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
@@ -246,6 +248,8 @@ class Base(Described):
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a non-leaf in `.grad`."""
+        if not self.requires_grad:
+            raise GradError("can't retain_grad on Tensor that has requires_grad=False", where=caller(), fix="call requires_grad_() first")
         if not is_leaf(self):
             self.extra.retain = True
             self._watch()

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fgrad.errors import ArgumentError
 from fgrad.functions import ordering, reductions
-from fgrad.functions.call import axes_of, convert, is_integer
+from fgrad.functions.call import axes_of, convert, floating, is_integer
+from fgrad.functions.complex import conj
 from fgrad.functions.dtypes import as_numpy
-from fgrad.functions.pointwise import clamp, div, maximum, mul, neg, sqrt, sub, where
+from fgrad.functions.pointwise import clamp, div, mul, neg, sqrt, sub, where
 from fgrad.functions.pointwise import logaddexp as log_add
 from fgrad.functions.scatters import identity
 from fgrad.functions.shape import broadcast_to
+from fgrad.ir.apply import caller
 
 __all__ = [
     "amax", "amin", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logaddexp", "logsumexp", "mean", "median", "norm",
@@ -28,11 +31,11 @@ def _cast(x: Any, dtype: Any) -> Any:
 
 def _kept(x: Any, mask: Any, start: Any) -> Any:
     """`x`, and `start` where it does not count."""
-    return x if mask is None else where(broadcast_to(mask, x._type.shape), x, start)
+    return x if mask is None else where(broadcast_to(mask.bool(), x._type.shape), x, start)
 
 
 def _count(x: Any, dim: Any, keepdim: bool, mask: Any) -> Any:
-    ones = where(broadcast_to(mask, x._type.shape), 1, 0) if mask is not None else x.new_ones(x._type.shape).long()
+    ones = where(broadcast_to(mask.bool(), x._type.shape), 1, 0) if mask is not None else x.new_ones(x._type.shape).long()
     return reductions.sum(ones, dim, keepdim)
 
 
@@ -114,6 +117,9 @@ softmin = _soft("softmin", "softmax of -x along `dim` of what counts.", -1)
 def mean(input: Any, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Any = None) -> Any:
     """Mean over `dim` of what counts."""
     x = _cast(input, dtype)
+    if x._type.dtype.kind in "iub":
+        raise ArgumentError(f"mean(): Input dtype must be either a floating point or complex dtype. Got: {x.dtype}", where=caller(),
+                            fix="give dtype, or convert with .float()")  # fmt: skip
     if mask is None:
         return reductions.mean(x, dim, keepdim)
     total = sum(x, dim, keepdim=keepdim, mask=mask)
@@ -122,14 +128,14 @@ def mean(input: Any, dim: Any = None, *, keepdim: bool = False, dtype: Any = Non
 
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None, keepdim: bool = False,
         dtype: Any = None, mask: Any = None) -> Any:  # fmt: skip
-    """Variance over `dim` of what counts; correction 1 unless given (unbiased=False: 0)."""
-    x = _cast(input, dtype)
+    """Variance over `dim` of what counts; correction 1 unless given (unbiased=False: 0). Complex of complex numbers."""
+    x = floating(_cast(input, dtype))
     k = correction if correction is not None else 1 if unbiased is None or unbiased else 0
-    if mask is None:
+    if mask is None and x._type.dtype.kind != "c":
         return reductions.var(x, dim, None, keepdim, correction=k)
     away = sub(x, mean(x, dim, keepdim=True, mask=mask))
-    total = sum(mul(away, away), dim, keepdim=keepdim, mask=mask)
-    return div(total, maximum(sub(_count(x, dim, keepdim, mask), k), 0 * total.long()).to(total.dtype))
+    total = sum(mul(away, conj(away)), dim, keepdim=keepdim, mask=mask)
+    return div(total, clamp(sub(_count(x, dim, keepdim, mask), k), min=0).to(total.dtype))
 
 
 def std(input: Any, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = None, keepdim: bool = False,

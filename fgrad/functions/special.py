@@ -156,7 +156,10 @@ def degree_limit(n: Any) -> int:
     if not isinstance(n, Cell):
         return int(n)
     a = n._data
-    return LIMIT if a is None else int(a.max()) if a.size else 0
+    if a is None or not a.size:
+        return 0 if a is not None else LIMIT
+    most = a.max()
+    return int(most) if abs(most) < LIMIT else LIMIT if most != most else int(min(most, 1 << 20))
 
 
 def _polynomial(name: str, doc: str) -> Op:

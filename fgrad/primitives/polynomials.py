@@ -7,21 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from fgrad.ir.graph import Value
-from fgrad.primitives.arithmetic import mul
-from fgrad.primitives.compare import eq, gt, le, lt, ne, select
-from fgrad.primitives.shape import number
+from fgrad.primitives.compare import eq, ge, gt, le, lt, ne, select
+from fgrad.primitives.shape import full, number
 from fgrad.primitives.transcendental import lgamma, log, log1p
 
 Step = Callable[[Value, Value, Value, int], Any]  # (x, p_k, p_(k-1), k) -> p_(k+1)
 
 
 def recurrence(x: Value, n: Value, *, first: Callable[[Value], Any], step: Step, top: int) -> Any:
-    """p_n(x) by a three-term recurrence from p_0 = 1 and p_1 = first(x); 0 for n < 0. `n` may differ from element to element."""
-    before, now = number(1, x) + mul(x, number(0, x)), first(x)
-    y = select(eq(n, number(0, n)), before, select(lt(n, number(0, n)), number(0, x), now))
+    """p_n(x) by a three-term recurrence from p_0 = 1 and p_1 = first(x); 0 for n <= -1. `n`, rounded to 0, may differ from element to element."""
+    before, now = full(x.shape, 1, x), first(x)
+    y = select(gt(n, number(-1, n)), select(lt(n, number(1, n)), before, now), number(0, x))
     for k in range(1, top):
         before, now = now, step(x, now, before, k)
-        y = select(gt(n, number(k, n)), now, y)
+        y = select(ge(n, number(k + 1, n)), now, y)
     return y
 
 
