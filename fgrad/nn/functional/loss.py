@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fgrad.eager.casting import full_precision
-from fgrad.errors import ArgumentError, RangeError, ShapeError
+from fgrad.errors import ArgumentError, DtypeError, RangeError, ShapeError
 from fgrad.functions.call import compose, same
 from fgrad.functions.shape import view_as_shape
 from fgrad.ir.apply import broadcast_shapes, caller
@@ -112,6 +112,8 @@ def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: An
                    beta: float = 1.0) -> Any:  # fmt: skip
     """0.5 d^2 / beta where d = |input - target| < beta, else d - 0.5 beta."""
     reduction = legacy(size_average, reduce, reduction)
+    if beta < 0:
+        raise ArgumentError("smooth_l1_loss does not support negative values for beta.", where=caller(), fix="use 0 or more")
     pair = paired("smooth_l1_loss", input, target, reduction)
     return compose(_huber_rule, *pair, beta=float(beta), scale=1.0, reduction=reduction)
 
@@ -119,6 +121,8 @@ def smooth_l1_loss(input: Any, target: Any, size_average: Any = None, reduce: An
 @full_precision("cpu", "cuda")
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta); weight: of each element."""
+    if delta <= 0:
+        raise ArgumentError("huber_loss does not support non-positive values for delta.", where=caller(), fix="use a positive delta")
     pair = paired("huber_loss", input, target, reduction)
     return compose(_huber_rule, *pair, *check_weight(weight, input), beta=float(delta), scale=float(delta), reduction=reduction)
 
@@ -170,6 +174,9 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, size_avera
                          reduction: str = "mean") -> Any:  # fmt: skip
     """-(y log x + (1 - y) log(1 - x)), logs clamped at -100."""
     reduction = legacy(size_average, reduce, reduction)
+    if input._type.shape != target._type.shape:
+        raise ShapeError(f"Using a target size ({target._type}) that is different to the input size ({input._type}) is deprecated.",
+                         where=caller(), fix="give a target of the input's size")  # fmt: skip
     pair = paired("binary_cross_entropy", input, target, reduction)
     return compose(_bce_rule, *pair, *([] if weight is None else [weight]), reduction=reduction)
 
@@ -239,6 +246,10 @@ def _probability_rule(x: Any, target: Any, *weight: Any, smoothing: float, reduc
 
 def class_shapes(name: str, input: Any, target: Any) -> tuple[Any, Any, bool]:
     """Input (n, classes, ...) and target (n, ...), a single example given a batch dimension."""
+    if target._type.dtype.name not in ("int64", "uint8"):
+        raise DtypeError(f"{name}: expected target dtype to be Long or Byte, but got {target._type}", where=caller(), fix="use .long()")
+    if not input._type.ndim:
+        raise ShapeError(f"{name}: expected 1 or more dimensions, got {input._type}", where=caller(), fix="give float[n, classes]")
     if input._type.ndim == 1:
         x = view_as_shape(input, (1, *input._type.shape))
         return x, view_as_shape(target, (1, *target._type.shape)), True

@@ -97,6 +97,8 @@ def batch_norm(input: Any, running_mean: Any, running_var: Any, weight: Any = No
             raise ArgumentError("Expected running_mean and running_var to be defined when evaluating", where=caller(), fix="pass training=True")
         return compose(_eval_rule, input, running_mean, running_var, *affine_pair(weight, bias), eps=float(eps))
     n = input._type.size // max(input._type.shape[1], 1)
+    if eps <= 0:
+        raise ArgumentError(f"batch_norm eps must be positive during training, but got {eps}", where=caller(), fix="use 1e-5")
     if not n:  # of no examples there are no statistics
         return compose(_affine_rule, input, *affine_pair(weight, bias))
     if n == 1:
