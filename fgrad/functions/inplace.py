@@ -13,7 +13,7 @@ from fgrad.eager.tape import THREAD
 from fgrad.eager.views import is_leaf, write
 from fgrad.errors import DtypeError, GradError
 from fgrad.functions.call import R, become, convert
-from fgrad.functions.dtypes import can_cast
+from fgrad.functions.dtypes import as_numpy, can_cast
 from fgrad.functions.random import bernoulli_bits, normal_values, uniform_values
 from fgrad.ir.apply import caller
 from fgrad.ir.types import Device
@@ -26,8 +26,11 @@ def of(op: Callable[..., Any], *, exact: bool = False) -> Callable[..., Any]:
 
     @wraps(op)
     def in_place(self: Any, *args: Any, **kwargs: Any) -> Any:
+        own, asked = self._type.dtype, kwargs.get("dtype")
+        if asked is not None and as_numpy(asked) != own:
+            raise DtypeError(f"Bad in-place call: input tensor dtype {own.name} and output tensor dtype {asked} should match", where=caller(),
+                             fix="leave dtype out")  # fmt: skip
         y = op(self, *args, **kwargs)
-        own = self._type.dtype
         if y._type.dtype != own:
             if exact or not can_cast(y._type.dtype, own):
                 raise DtypeError(

@@ -31,6 +31,9 @@ class Valued(Sparse):
         """Other values in the same pattern."""
         raise NotImplementedError
 
+    def __len__(self) -> int:
+        return int(self._size[0])
+
     def _suffixes(self) -> list[str]:
         """What is printed behind indices and values."""
         parts = [f"size={self._size}", f"nnz={self._nnz()}"]
@@ -271,8 +274,11 @@ class SparseCoo(Valued):
         values = index_select(self._v, 0, keep)
         return SparseCoo(index_select(self._i[rest], 1, keep), values, size, self._coalesced) if rest else values.sum(0)
 
-    def __getitem__(self, index: int) -> Any:
-        return self.select(0, index)
+    def __getitem__(self, index: int | tuple[int, ...]) -> Any:
+        found: Any = self
+        for i in index if isinstance(index, tuple) else (index,):
+            found = found.select(0, i)
+        return found
 
     def index_select(self, dim: int, index: Any) -> SparseCoo:
         """Slices at several indices of one dimension."""

@@ -76,7 +76,7 @@ class SparseCsr(Valued):
         """The sum of everything, dense; over one dimension, as COO."""
         return self.to_sparse_coo().sum(dim, keepdim, dtype=dtype)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int | tuple[int, ...]) -> Any:
         return self.to_sparse_coo()[index]
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ def _values(values: Any, dtype: Any, device: Any, requires_grad: bool) -> Any:
     return v.detach().requires_grad_() if requires_grad else v
 
 
-def sparse_coo_tensor(indices: Any, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
+def sparse_coo_tensor(indices: Any = None, values: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, pin_memory: bool = False,
                       requires_grad: bool = False, check_invariants: bool | None = None, is_coalesced: bool | None = None) -> Any:  # fmt: skip
     """The tensor with values[k] at indices[:, k] and zeros elsewhere; values at one place add up.
 
