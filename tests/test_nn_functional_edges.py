@@ -122,6 +122,9 @@ REFUSED |= {
     "cross_entropy of int32 labels": lambda m, f: (f.cross_entropy(leaf(m, 4, 3), ints(m, 4).int()), []),
     "nll_loss 0-d": lambda m, f: (f.nll_loss(leaf(m), ints(m, 1)[0]), []),
     "batch_norm eps": of("batch_norm", (2, 3), running_mean=None, running_var=None, training=True, eps=0.0, weight=None),
+    **{f"adaptive_avg_pool{d}d of no elements": of(f"adaptive_avg_pool{d}d", (2, 3, *(0,) * d), output_size=2) for d in (1, 2, 3)},
+    "adaptive_avg_pool2d rank": of("adaptive_avg_pool2d", (5, 4), output_size=2),
+    "adaptive_avg_pool2d sizes": of("adaptive_avg_pool2d", (1, 2, 5, 4), output_size=(2, 2, 2)),
     "prelu of integers": of_ints("prelu", (2, 3), (3,)),
     "gelu of no form": of("gelu", (3,), approximate="x"),
     "rrelu bounds": of("rrelu", (3,), lower=0.2, upper=0.1),
@@ -138,6 +141,7 @@ REFUSED |= {
 CALLS |= {
     "softsign of complex numbers": lambda m, f: (f.softsign(m.complex(leaf(m, 4), leaf(m, 4))).detach(), []),
     "softmax of no integers": of_ints("softmax", (0, 3), dim=1),
+    "adaptive_avg_pool2d to nothing": lambda m, f: (f.adaptive_avg_pool2d(leaf(m, 2, 3, 4, 5), 0).detach(), []),
     "attention to nothing": of("scaled_dot_product_attention", (2, 4, 6), (2, 0, 6), (2, 0, 7)),
     "batch_norm of no examples": of("batch_norm", (0, 3), weight=None, running_mean=None, running_var=None, training=True),
     "embedding of integers by count": lambda m, f: (f.embedding(ints(m, 4), ints(m, 5, 3), scale_grad_by_freq=True), []),

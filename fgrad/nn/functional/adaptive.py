@@ -27,6 +27,8 @@ Sizes = tuple[int, ...]
 
 def _adaptive_rule(x: Any, *, axis: int, out: int) -> Any:
     size = x.shape[axis]
+    if not out:
+        return slice_(x, start=(0,) * x.ndim, stop=tuple(0 if k == axis else d for k, d in enumerate(x.shape)), step=(1,) * x.ndim)
     if size % out == 0:
         shape = (*x.shape[:axis], out, size // out, *x.shape[axis + 1 :])
         return c.mean(c.reshape(x, shape=shape), axes=(axis + 1,))
@@ -43,6 +45,12 @@ def adaptive_avg_pool(n: int, input: Any, output_size: Any) -> Any:
     """Means of windows chosen so that the result has `output_size`; None keeps a dimension."""
     x = input
     asked = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(asked) != n or x._type.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"adaptive_avg_pool{n}d: Expected {n + 1}D or {n + 2}D tensor and {n} sizes, but got {x._type} and {asked}", where=caller(),
+                         fix="give (batch, channels, ...) or (channels, ...)")  # fmt: skip
+    if 0 in x._type.shape[-n - 1 :]:
+        raise ShapeError(f"adaptive_avg_pool{n}d(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                         f"{x._type.shape}", where=caller(), fix="give elements")  # fmt: skip
     for i, size in enumerate(asked):
         axis = x._type.ndim - n + i
         if size is not None and size != x._type.shape[axis]:
