@@ -152,6 +152,23 @@ def test_recurrent_nets_run_under_autocast(kind: str) -> None:
     assert all(p.grad.dtype is fgrad.float32 for p in net.parameters())
 
 
+@pytest.mark.parametrize("kind", ["LSTMCell", "GRUCell", "RNNCell", "LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("given", ["float32", "bfloat16"])
+def test_recurrent_results_have_pytorchs_dtypes_under_autocast(kind: str, given: str) -> None:
+    found = []
+    for lib in (torch, fgrad):
+        lib.manual_seed(0)
+        net = getattr(lib.nn, kind)(4, 5)
+        net.load_state_dict({k: lib.full(v.shape, 0.1) for k, v in net.state_dict().items()})
+        x = lib.linspace(-1, 1, 24).reshape((6, 4) if "Cell" in kind else (3, 2, 4))
+        with lib.autocast("cpu", dtype=lib.bfloat16):
+            y = net(x.to(getattr(lib, given)))
+        y = y[0] if isinstance(y, tuple) else y
+        found.append((str(y.dtype).rpartition(".")[2], y.detach().float().numpy()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=0.02, atol=0.01)
+
+
 def test_attention_under_autocast_follows_pytorch() -> None:
     theirs = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
     ours = fgrad.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fgrad import random
+from fgrad.eager import casting
+from fgrad.eager.operands import convert
 from fgrad.functions.call import compose_many
 from fgrad.functions.creation import as_tensor, fill
 from fgrad.functions.random import bernoulli_bits
@@ -93,7 +95,9 @@ def recurrent(kind: str, input_size: int, hidden_size: int, num_layers: int, bia
         masks = _masks(x, key, spec.keep, num_layers, directions * sizes[0]) if dropped else []
         extra = [*([] if lengths is None else [lengths]), *masks]
         states = _first(x, hx, [(num_layers * directions, x._type.shape[1], size) for size in sizes])
-        y, *last = compose_many(recurrence.network, x, *states, *[p[name] for name in params], *extra, spec=spec)
+        given = casting.lower(x, *states, *[p[name] for name in params])
+        found = compose_many(recurrence.network, *given, *extra, spec=spec)
+        y, *last = found if kind != "GRU" else [convert(h, x._type.dtype) for h in found]  # autocast: PyTorch's GRU adds to its states
         if single:
             y, last = y[:, 0], [h[:, 0] for h in last]
         elif batch_first:
@@ -166,7 +170,7 @@ class RNNBase(LayerModule):
         name = type(self).__name__
         if input._type.ndim not in (2, 3):
             raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input._type.ndim}D instead")
-        if input._type.dtype != self.weight_hh_l0._type.dtype:
+        if input._type.dtype != self.weight_hh_l0._type.dtype and casting.target(input) is None:
             raise ValueError(f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_hh_l0.dtype}). Convert "
                              f"input: input.to({self.weight_hh_l0.dtype})")  # fmt: skip
         for h in () if hx is None else hx if isinstance(hx, tuple | list) else (hx,):
@@ -232,16 +236,19 @@ def recurrent_cell(kind: str, input_size: int, hidden_size: int, bias: bool) -> 
         if x._type.ndim not in (1, 2):
             raise ValueError(f"Expected input to be 1D or 2D, got {x._type.ndim}D instead")
         single = x._type.ndim == 1
-        given = None if hx is None else list(hx) if own.carried == 2 else [hx]
+        last = None if hx is None else list(hx) if own.carried == 2 else [hx]
         if single:
-            x, given = x[None], given if given is None else [h[None] for h in given]
+            x, last = x[None], last if last is None else [h[None] for h in last]
         if x._type.shape[1] != input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {x._type.shape[1]} expected {input_size}")
         n = x._type.shape[0]
-        states = given or [fill((n, hidden_size), 0, x._type.dtype, x._device, False) for _ in range(own.carried)]
+        states = last or [fill((n, hidden_size), 0, x._type.dtype, x._device, False) for _ in range(own.carried)]
         if any(h._type.shape != (n, hidden_size) for h in states):
             raise RuntimeError(f"hidden has inconsistent hidden_size: got {[h._type.shape for h in states]}, expected {(n, hidden_size)}")
-        found = compose_many(recurrence.cell, x, *states, *[p[name] for name in params], kind=kind, bias=bias)
+        given = casting.lower(x, *states, *[p[name] for name in params])
+        found = compose_many(recurrence.cell, *given, kind=kind, bias=bias)
+        if kind in ("LSTM", "GRU"):
+            found = tuple([convert(h, x._type.dtype) for h in found])  # autocast: sums with states of the input's dtype
         found = tuple([h[0] for h in found]) if single else found
         return (found if own.carried == 2 else found[0]), state
 
