@@ -31,7 +31,6 @@ ALLOWED = {
     "functions/torch_format.py": "files",
     "functions/windows.py": "data made from Python numbers",
     "functions/stft.py": "positions from Python arguments",
-    "functions/triangles.py": "positions from Python arguments",
     "ir/rewrite.py": "constants of a rule",
     "image.py": "weights from Python arguments",
     "lax/collectives.py": "positions from Python arguments",

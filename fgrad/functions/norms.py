@@ -33,7 +33,7 @@ def _typed(name: str, x: Any, dtype: Any) -> Any:
     if kind(d) not in "fc" or kind(x._type.dtype) != kind(d):
         raise DtypeError(f"{name}: dtype should be real for real inputs and complex for complex ones, but got {NAMES.get(d.name, d.name)}",
                          where=caller(), fix="use a float dtype, a complex one for complex input")  # fmt: skip
-    if np.result_type(x._type.dtype, d) != d:
+    if not np.can_cast(x._type.dtype, d, "safe"):
         raise DtypeError(f"{name}: the dtype of the input ({NAMES.get(x._type.dtype.name)}) should be convertible without narrowing to the "
                          f"specified dtype ({NAMES.get(d.name)})", where=caller(), fix="use a wider dtype")  # fmt: skip
     return convert(x, d)
