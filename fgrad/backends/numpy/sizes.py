@@ -38,15 +38,12 @@ READ = re.compile(r"%size(\d+)_(i64|ptr|float|double)(?:_(\d+))?")
 
 
 class Parts(NamedTuple):
-    """A text: what is around its numbers, those, and the kinds of their gaps."""
+    """A text: what is around its numbers, those, the kinds of their gaps, and a hash of the form."""
 
     around: tuple[str, ...]
     numbers: tuple[str, ...]
     kinds: tuple[str, ...]
-
-    def key(self) -> str:
-        """The form, in a hash."""
-        return hashlib.sha256("\0".join([*self.around, *self.kinds]).encode()).hexdigest()
+    key: str
 
 
 def taken_apart(text: str) -> Parts:
@@ -61,7 +58,9 @@ def taken_apart(text: str) -> Parts:
             numbers.append(m[k])
             kinds.append(KINDS[k])
             at = stop
-    return Parts((*around, text[at:]), tuple(numbers), tuple(kinds))
+    around.append(text[at:])
+    key = hashlib.sha256("\0".join([*around, *kinds]).encode()).hexdigest()
+    return Parts(tuple(around), tuple(numbers), tuple(kinds), key)
 
 
 class Form(NamedTuple):
@@ -158,18 +157,16 @@ def remember(table: dict[str, Any], key: str, x: Any) -> None:
 
 def fitted(parts: Parts) -> Form:
     """The form of a text, widened by it if need be; remembered here and on disk."""
-    key = parts.key()
-    path = store.entry("form", key)
-    known = FORMS.get(key)
+    known = FORMS.get(parts.key)
     if known is None:
-        kept = store.read(path)
+        kept = store.read(store.entry("form", parts.key))
         known = None if kept is None else Form(*map(tuple, json.loads(kept)))
     form = known or Form(parts.numbers, (-1,) * len(parts.numbers))
     if not form.fits(parts):
         form = form.widened(parts)
     if form is not known:
-        store.write(path, json.dumps(form).encode())
-    remember(FORMS, key, form)
+        store.write(store.entry("form", parts.key), json.dumps(form).encode())
+    remember(FORMS, parts.key, form)
     return form
 
 
