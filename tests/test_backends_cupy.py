@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import fake_cupy
-import fake_cupyx
 import numpy as np
 import pytest
 from device_checks import CHECKS, CUDA, close, primitive_agrees
+from device_stand_in import stand_in  # noqa: F401  # a fixture that every test here uses
 from primitive_case import Case
 from primitive_cases import CASES
 
 import fgrad as torch
-from fgrad import errors
 from fgrad.backends import cupy as backend
 from fgrad.backends import devices
-from fgrad.eager.tape import restart
 from fgrad.errors import DeviceError, MissingError
 from fgrad.ir.apply import constant
 from fgrad.ir.hash import canonical_hash
@@ -33,17 +31,6 @@ from fgrad.transforms.inline import trace
 
 LACKING = {"airy_ai", "airy_ai_prime", "schur", "hessenberg", "tridiagonal", "pivot_order", "tridiagonal_solve",
            *"dawsn expn spence fresnel_s fresnel_c sine_integral cosine_integral bessel_jv owens_t hyp1f1 hyp2f1 wofz".split()}  # of the CPU only
-
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The stand-in as CuPy; afterwards nothing remembers it."""
-    monkeypatch.setitem(errors._LOADED, "cupy", fake_cupy)
-    monkeypatch.setitem(errors._LOADED, "cupyx.scipy.special", fake_cupyx.special)
-    monkeypatch.setattr(fake_cupy, "CURRENT", [0])
-    yield
-    backend.PROGRAMS.clear()
-    restart()
 
 
 @pytest.mark.parametrize(("case", "dtype"), [(c, d) for c in CASES for d in c.dtypes()], ids=lambda p: getattr(p, "id", p))

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import fake_cupy
-import fake_cupyx
 import numpy as np
 import pytest
+from device_stand_in import stand_in  # noqa: F401  # a fixture that every test here uses
 from distribution_cases import CASES, Case
 
 import fgrad
-from fgrad import errors
-from fgrad.backends import cupy as backend
-from fgrad.eager.tape import restart
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The stand-in as CuPy; afterwards nothing remembers it."""
-    monkeypatch.setitem(errors._LOADED, "cupy", fake_cupy)
-    monkeypatch.setitem(errors._LOADED, "cupyx.scipy.special", fake_cupyx.special)
-    monkeypatch.setattr(fake_cupy, "CURRENT", [0])
-    yield
-    backend.PROGRAMS.clear()
-    restart()
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if "number" not in c.name], ids=lambda c: c.name)
